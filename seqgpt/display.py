@@ -1,0 +1,107 @@
+"""How results look: coloured in a terminal, highlighted in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from seqgpt.results import Span
+
+# Eight hues that stay readable behind dark and light text: (terminal style, HTML background).
+_HUES = (
+    ("black on bright_cyan", "#a6e3f5"),
+    ("black on bright_yellow", "#f9e79f"),
+    ("black on bright_green", "#b5e8b0"),
+    ("black on bright_magenta", "#e8c1f0"),
+    ("white on blue", "#b9cdf7"),
+    ("black on bright_red", "#f5b7b1"),
+    ("white on dark_green", "#cfe3c4"),
+    ("black on orange3", "#f8c99b"),
+)
+_BAR = 20
+
+
+def spans_to_terminal(
+    text: str, labels: Sequence[str], spans: Sequence[Span], absent: Sequence[str], notes: Sequence[str], *, color: bool
+) -> str:
+    """Show a text with its spans in colour, and below it a line for each span."""
+    shown = Text(text)
+    lines = []
+    width = max((len(span.label) for span in spans), default=0)
+    for span in spans:
+        style = _HUES[labels.index(span.label) % len(_HUES)][0]
+        shown.stylize(style, span.start, span.end)
+        about = f"  {span.start}:{span.end}  {span.score:.2f}" + (f"  {span.status}" if span.status != "exact" else "")
+        lines.append(Text.assemble("  ", (span.label.ljust(width), style), "  ", repr(span.text), (about, "dim")))
+    if absent:
+        lines.append(Text("  absent: " + ", ".join(absent), style="dim"))
+    return _render([shown, *lines, *_note_lines(notes)], color=color)
+
+
+def classes_to_terminal(
+    text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str], *, color: bool
+) -> str:
+    """Show a text, and below it a bar for each label, the most probable first."""
+    width = max(map(len, scores), default=0)
+    lines = [Text(text)]
+    for label, score in sorted(scores.items(), key=lambda item: -item[1]):
+        style = "bold green" if label in held else "dim"
+        bar = "█" * round(score * _BAR)
+        lines.append(Text(f"  {'✓' if label in held else ' '} {label.ljust(width)}  {score:.2f} {bar}", style=style))
+    if not held:
+        lines.append(Text("  none of these", style="bold"))
+    return _render([*lines, *_note_lines(notes)], color=color)
+
+
+def spans_to_html(
+    text: str, labels: Sequence[str], spans: Sequence[Span], absent: Sequence[str], notes: Sequence[str]
+) -> str:
+    """Show a text with its spans highlighted; nested and overlapping spans share their highlight."""
+    cuts = sorted({0, len(text), *(s.start for s in spans), *(s.end for s in spans)})
+    body = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        covering = [s for s in spans if s.start <= start and end <= s.end]
+        words = html.escape(text[start:end]).replace("\n", "<br>")
+        if covering:
+            colour = _HUES[labels.index(covering[-1].label) % len(_HUES)][1]
+            title = html.escape(", ".join(f"{s.label} {s.score:.2f}" for s in covering), quote=True)
+            words = f'<mark style="background:{colour};padding:.1em .2em" title="{title}">{words}</mark>'
+        closing = [html.escape(s.label) for s in spans if s.end == end]
+        body.append(words + (f"<sub>{', '.join(closing)}</sub>" if closing else ""))
+    tail = f'<div style="opacity:.6">absent: {html.escape(", ".join(absent))}</div>' if absent else ""
+    return f'<div style="line-height:2">{"".join(body)}</div>{tail}{_html_notes(notes)}'
+
+
+def classes_to_html(text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str]) -> str:
+    """Show a text, and a bar for each label, the most probable first."""
+    rows = []
+    for label, score in sorted(scores.items(), key=lambda item: -item[1]):
+        weight = "bold" if label in held else "normal"
+        bar = f'<div style="background:{_HUES[0][1]};width:{score * 10:.2f}em;height:1em"></div>'
+        rows.append(
+            f'<tr style="font-weight:{weight}"><td>{html.escape(label)}</td><td>{score:.2f}</td><td>{bar}</td></tr>'
+        )
+    none = "" if held else "<div><b>none of these</b></div>"
+    words = html.escape(text).replace("\n", "<br>")
+    return f"<div>{words}</div><table>{''.join(rows)}</table>{none}{_html_notes(notes)}"
+
+
+def _note_lines(notes: Sequence[str]) -> list[Text]:
+    return [Text(f"  note: {note}", style="yellow") for note in notes]
+
+
+def _html_notes(notes: Sequence[str]) -> str:
+    return "".join(f'<div style="color:#a60">note: {html.escape(note)}</div>' for note in notes)
+
+
+def _render(lines: Sequence[Text], *, color: bool) -> str:
+    console = Console(force_terminal=color, no_color=not color, soft_wrap=True, color_system="256" if color else None)
+    with console.capture() as capture:
+        for line in lines:
+            console.print(line)
+    return capture.get().rstrip("\n")

@@ -1,0 +1,52 @@
+"""Text as a model reads or writes it: words, and structural marks that no words can imitate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_IN_WORDS = re.compile(r"<(\\*)\|")
+_ESCAPED = re.compile(r"<\\(\\*)\|")
+_MARK = re.compile(r"(<\|[a-z_]+\|>)")
+
+
+class Mark(str):
+    """A structural mark: one special token of the tokenizer, never part of words."""
+
+    __slots__ = ()
+
+
+Piece = str  # a Mark, or words
+
+
+class Rendered(str):
+    r"""A string that remembers its pieces: structural marks, and the words between them.
+
+    As a string it is for people. Words that look like a mark are written with a backslash (``<\|none|>``), so the
+    string can be read back; the model gets the pieces, where words are just words.
+
+    >>> prompt = Rendered.join([Mark("<|text|>"), "Is <|none|> a word?"])
+    >>> print(prompt)
+    <|text|>Is <\|none|> a word?
+    >>> Rendered.read(str(prompt)).pieces == prompt.pieces
+    True
+    """
+
+    pieces: tuple[Piece, ...]
+
+    @classmethod
+    def join(cls, pieces: Iterable[Piece], *, escape: bool = True) -> Rendered:
+        """Render pieces as a string; ``escape=False`` for formats that have no way to tell words from marks."""
+        kept = tuple(piece for piece in pieces if piece)
+        rendered = cls("".join(p if isinstance(p, Mark) or not escape else _IN_WORDS.sub(r"<\1\\|", p) for p in kept))
+        rendered.pieces = kept
+        return rendered
+
+    @classmethod
+    def read(cls, string: str) -> Rendered:
+        """Read back the string of an escaped rendering."""
+        if isinstance(string, cls):
+            return string
+        parts = _MARK.split(string)
+        pieces = [Mark(p) if i % 2 else _ESCAPED.sub(r"<\1|", p) for i, p in enumerate(parts)]
+        return cls.join(pieces)

@@ -1,0 +1,319 @@
+"""What a task yields, as gold and as prediction: spans, extractions, classifications.
+
+All are frozen and typed, and travel as JSON through ``to_dict`` and ``from_dict``. Offsets are half-open indices
+into the caller's own string, in code points: ``text[span.start:span.end] == span.text``, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seqgpt import display
+from seqgpt.errors import DataError, GroundingError, LabelError
+from seqgpt.tasks import AtomicTask
+
+SpanStatus = Literal["exact", "ambiguous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text that answers a label.
+
+    Attributes:
+        label: The label that the span answers.
+        text: The span, verbatim.
+        start: Index of its first character in the text.
+        end: Index after its last character.
+        score: Probability of the span, in [0, 1]; 1.0 for gold.
+        status: ``"ambiguous"`` if the string occurs more than once and the answer did not say which is meant.
+    """
+
+    label: str
+    text: str
+    start: int
+    end: int
+    score: float = 1.0
+    status: SpanStatus = "exact"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the span as plain JSON values; ``status`` only where it is not ``"exact"``."""
+        record: dict[str, Any] = {
+            "label": self.label,
+            "text": self.text,
+            "start": self.start,
+            "end": self.end,
+            "score": self.score,
+        }
+        if self.status != "exact":
+            record["status"] = self.status
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Span:
+        """Rebuild a span from ``to_dict``."""
+        return cls(**record)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The answer to an extraction task: for every label, its spans, or its absence.
+
+    Attributes:
+        text: The caller's text.
+        task: The task that was asked.
+        spans: All spans, in the order of the labels, then of the text.
+        absent: The asked labels that have no span, in the order of the labels.
+        truncated: True if text or answer was cut; ``warnings`` says what.
+        warnings: What a reader of the result should know, one sentence each.
+        raw: The answer as the model wrote it; empty where there is none. Not part of equality.
+
+    Raises:
+        GroundingError: If a span is not in the text at its offsets.
+        LabelError: If a span's label was not asked, or the absent labels are not exactly those without a span.
+    """
+
+    text: str
+    task: AtomicTask
+    spans: tuple[Span, ...] = ()
+    absent: tuple[str, ...] = ()
+    truncated: bool = False
+    warnings: tuple[str, ...] = ()
+    raw: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for span in self.spans:
+            found = self.text[span.start : span.end] if 0 <= span.start <= span.end else ""
+            if found != span.text or not span.text:
+                raise GroundingError(
+                    f"span {span.text!r} is not in the text at {span.start}:{span.end} (found {found!r}): "
+                    "give the string as it stands in the text, or its right start."
+                )
+        answered = {span.label for span in self.spans}
+        for label in answered:
+            self.task.require(label)
+        if self.absent != tuple(label for label in self.task.labels if label not in answered):
+            raise LabelError(
+                "every asked label must be either answered or absent: use Extraction.of(text, task, spans)."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        task: AtomicTask,
+        spans: tuple[Span, ...],
+        *,
+        truncated: bool = False,
+        warnings: tuple[str, ...] = (),
+        raw: str = "",
+    ) -> Extraction:
+        """Build an extraction from its spans: sort them, drop exact repeats, and list the absent labels."""
+        rank = {label: i for i, label in enumerate(task.labels)}
+        for span in spans:
+            task.require(span.label)
+        best: dict[tuple[int, int, int], Span] = {}
+        for span in spans:
+            best.setdefault((rank[span.label], span.start, span.end), span)
+        answered = {span.label for span in spans}
+        return cls(
+            text=text,
+            task=task,
+            spans=tuple(best[key] for key in sorted(best)),
+            absent=tuple(label for label in task.labels if label not in answered),
+            truncated=truncated,
+            warnings=warnings,
+            raw=raw,
+        )
+
+    def __getitem__(self, label: str) -> tuple[Span, ...]:
+        """Return the spans of one label; an empty tuple if it is absent."""
+        self.task.require(label)
+        return tuple(span for span in self.spans if span.label == label)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON values: ``text``, ``task``, ``spans``, ``absent``, ``asked`` and notes."""
+        return {
+            "text": self.text,
+            "task": "extract",
+            "spans": [span.to_dict() for span in self.spans],
+            "absent": list(self.absent),
+            "asked": self.task.to_dict(),
+            **_notes(self),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Extraction:
+        """Rebuild an extraction from ``to_dict``."""
+        task = _task_of(record, "extract")
+        return cls(
+            text=record["text"],
+            task=task,
+            spans=tuple(Span.from_dict(span) for span in record["spans"]),
+            absent=tuple(record["absent"]),
+            **_read_notes(record),
+        )
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{s.label}={s.text!r}[{s.start}:{s.end}] {s.score:.2f}" for s in self.spans)
+        return f"Extraction({found or 'no spans'}; absent: {', '.join(self.absent) or 'none'}{_brief_notes(self)})"
+
+    def to_terminal(self, *, color: bool = True) -> str:
+        """Return a view for people: the text with its spans in colour, and a line for each span."""
+        return display.spans_to_terminal(
+            self.text, self.task.labels, self.spans, self.absent, self.warnings, color=color
+        )
+
+    def __str__(self) -> str:
+        return self.to_terminal(color=False)
+
+    def _repr_html_(self) -> str:
+        return display.spans_to_html(self.text, self.task.labels, self.spans, self.absent, self.warnings)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The answer to a classification task: the labels that hold, and a probability for each asked label.
+
+    Attributes:
+        text: The caller's text.
+        task: The task that was asked.
+        labels: The labels that hold, in the order of the task; at most one unless the task is multi-label.
+        scores: Probability of every asked label, in [0, 1]. Single-label scores sum to 1, less the probability of
+            "none of these" where the task allows it; multi-label scores are independent.
+        abstained: True if no label holds.
+        truncated: True if the text was cut; ``warnings`` says what.
+        warnings: What a reader of the result should know, one sentence each.
+        raw: The answer as the model wrote it; empty where there is none. Not part of equality.
+
+    Raises:
+        LabelError: If a label was not asked, or more than one holds in a single-label task.
+    """
+
+    text: str
+    task: AtomicTask
+    labels: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    abstained: bool = False
+    truncated: bool = False
+    warnings: tuple[str, ...] = ()
+    raw: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for label in (*self.labels, *self.scores):
+            self.task.require(label)
+        if len(self.labels) > 1 and not self.task.multi_label:
+            raise LabelError(f"a single-label task has one answer, not {list(self.labels)}: use multi_label=True.")
+        if self.abstained == bool(self.labels):
+            raise LabelError("abstained must be True exactly if no label holds: use Classification.of(...).")
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        task: AtomicTask,
+        labels: tuple[str, ...],
+        scores: Mapping[str, float] | None = None,
+        *,
+        truncated: bool = False,
+        warnings: tuple[str, ...] = (),
+        raw: str = "",
+    ) -> Classification:
+        """Build a classification from the labels that hold; without ``scores`` they are 1 and 0, as for gold."""
+        for label in labels:
+            task.require(label)
+        held = tuple(label for label in task.labels if label in labels)
+        return cls(
+            text=text,
+            task=task,
+            labels=held,
+            scores=scores if scores is not None else {label: float(label in labels) for label in task.labels},
+            abstained=not held,
+            truncated=truncated,
+            warnings=warnings,
+            raw=raw,
+        )
+
+    @property
+    def label(self) -> str | None:
+        """The one label that holds, or the most probable of several; None if the model abstained."""
+        return max(self.labels, key=lambda label: self.scores[label], default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON values: ``text``, ``task``, ``labels``, ``scores``, ``asked`` and notes."""
+        return {
+            "text": self.text,
+            "task": "classify",
+            "labels": list(self.labels),
+            "scores": dict(self.scores),
+            "abstained": self.abstained,
+            "asked": self.task.to_dict(),
+            **_notes(self),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Classification:
+        """Rebuild a classification from ``to_dict``."""
+        task = _task_of(record, "classify")
+        return cls(
+            text=record["text"],
+            task=task,
+            labels=tuple(record["labels"]),
+            scores=dict(record["scores"]),
+            abstained=record["abstained"],
+            **_read_notes(record),
+        )
+
+    def __repr__(self) -> str:
+        ranked = sorted(self.scores.items(), key=lambda item: -item[1])[:5]
+        odds = ", ".join(f"{label} {score:.2f}" for label, score in ranked)
+        more = f", and {len(self.scores) - 5} more" if len(self.scores) > 5 else ""
+        return f"Classification({', '.join(self.labels) or 'none of these'}; {odds}{more}{_brief_notes(self)})"
+
+    def to_terminal(self, *, color: bool = True) -> str:
+        """Return a view for people: the text, and a bar for each label."""
+        return display.classes_to_terminal(self.text, self.labels, self.scores, self.warnings, color=color)
+
+    def __str__(self) -> str:
+        return self.to_terminal(color=False)
+
+    def _repr_html_(self) -> str:
+        return display.classes_to_html(self.text, self.labels, self.scores, self.warnings)
+
+
+Result = Extraction | Classification
+
+
+def result_from_dict(record: Mapping[str, Any]) -> Result:
+    """Rebuild an extraction or a classification from its ``to_dict``, whichever it is."""
+    return Extraction.from_dict(record) if record.get("task") == "extract" else Classification.from_dict(record)
+
+
+def _notes(result: Result) -> dict[str, Any]:
+    notes: dict[str, Any] = {}
+    if result.truncated:
+        notes["truncated"] = True
+    if result.warnings:
+        notes["warnings"] = list(result.warnings)
+    if result.raw:
+        notes["raw"] = result.raw
+    return notes
+
+
+def _read_notes(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "truncated": record.get("truncated", False),
+        "warnings": tuple(record.get("warnings", ())),
+        "raw": record.get("raw", ""),
+    }
+
+
+def _brief_notes(result: Result) -> str:
+    return ("; truncated" if result.truncated else "") + "".join(f"; {warning}" for warning in result.warnings)
+
+
+def _task_of(record: Mapping[str, Any], kind: str) -> AtomicTask:
+    if record.get("task") != kind:
+        raise DataError(f"this record is of task {record.get('task')!r}, not {kind!r}: use result_from_dict(record).")
+    return AtomicTask.from_dict(record["asked"])
