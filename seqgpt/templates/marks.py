@@ -53,7 +53,7 @@ MARKS: dict[Mark, str] = {
 """Every mark, with the words whose mean embedding a pre-trained model starts it from."""
 
 # Scripts written without spaces: CJK punctuation, kana, Han (with extensions) and full-width forms. Hangul has spaces.
-_NO_SPACE_BEFORE = re.compile(
+NO_SPACE_BEFORE = re.compile(
     "[\u3000-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
 
@@ -64,7 +64,7 @@ def lead(words: str) -> str:
     >>> lead("person"), lead("人物")
     (' person', '人物')
     """
-    return words if _NO_SPACE_BEFORE.match(words) else " " + words
+    return words if NO_SPACE_BEFORE.match(words) else " " + words
 
 
 def unlead(words: str) -> str:

@@ -1,0 +1,252 @@
+"""Answers from a model, one label at a time, constrained so that every answer is well formed and grounded.
+
+The first pass over prompt and branches decides every class, and for every label of an extraction whether it has spans.
+Labels that have spans go on together, a token a step, restricted to strings of the text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, Threads
+from seqgpt.engine.forward import Stepper, TreeForward
+from seqgpt.engine.plan import Plan
+from seqgpt.engine.tree import PADDING, Tree
+from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.results import Classification, Extraction, Result, Span
+from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES
+
+MAX_ANSWER_TOKENS = 256
+"""Tokens that one label's answer may have; as in the released model's settings (max_new_tokens)."""
+
+
+@dataclass
+class _Branch:
+    """One label of one extraction while it is being answered."""
+
+    plan: Plan
+    label: str
+    constraint: SpanConstraint
+    row: int
+    node: int
+    root: int
+    position: int
+    spans: list[Span] = field(default_factory=list)
+    threads: Threads = ()
+    skips: int = 0
+    log_score: float = 0.0
+    tokens: int = 0
+    truncated: bool = False
+    done: bool = False
+    token: int = 0
+
+    @property
+    def after(self) -> tuple[int, int]:
+        return (self.spans[-1].start, self.spans[-1].end) if self.spans else (-1, -1)
+
+
+class Decoder:
+    """Answers plans with a model.
+
+    Args:
+        forward: The model.
+        vocabulary: Its tokenizer.
+        max_positions: Number of positions that the model knows.
+    """
+
+    def __init__(self, forward: TreeForward, vocabulary: Vocabulary, max_positions: int) -> None:
+        self._forward = forward
+        self._vocabulary = vocabulary
+        self._max_positions = max_positions
+        self._marks = {mark: vocabulary.mark(mark) for mark in (END, NEXT, NONE, SKIP, YES)}
+
+    @torch.no_grad()
+    def answer(self, plans: Sequence[Plan]) -> list[Result]:
+        """Answer each plan; all are computed in one batch."""
+        trees = [Tree(plan.prompt, [_inputs(plan, branch) for branch in plan.branches]) for plan in plans]
+        batch = self._forward.batch(trees)
+        keep = torch.zeros_like(batch.node, dtype=torch.bool)
+        wanted: list[list[list[tuple[int, int]]]] = []  # plan → branch → (row, column) of the logits it needs
+        singles = iter(batch.placed)
+        for plan, tree in zip(plans, trees, strict=True):
+            placed = (
+                [(p.row, p.prompt, p.branches[0]) for p in (next(singles) for _ in tree.branches)]
+                if self._forward.layout == "rows"
+                else [(p.row, p.prompt, column) for p in (next(singles),) for column in p.branches]
+            )
+            columns = []
+            for (row, prompt, column), branch in zip(placed, tree.branches, strict=True):
+                last = column + len(branch) - 1
+                first = [(row, prompt + len(plan.prompt) - 1)]
+                columns.append([*first, *((row, c) for c in range(column, last + 1))] if _is_choice(plan) else [(row, last)])
+            wanted.append(columns)
+            for row, column in (spot for spots in columns for spot in spots):
+                keep[row, column] = True
+        logits, stepper = self._forward.start(batch, keep)
+        order = torch.full(keep.shape, -1)
+        order[keep] = torch.arange(len(logits))
+        picked = [[[int(order[spot]) for spot in spots] for spots in columns] for columns in wanted]
+        results: list[Result | list[_Branch]] = []
+        for plan, columns, rows in zip(plans, wanted, picked, strict=True):
+            if _is_choice(plan):
+                results.append(self._choose(plan, logits, rows))
+            elif plan.task.kind == "classify":
+                results.append(self._judge(plan, logits[[row[0] for row in rows]]))
+            else:
+                results.append(self._open(plan, logits[[row[0] for row in rows]], [c[0] for c in columns], stepper))
+        live = [branch for result in results if isinstance(result, list) for branch in result]
+        self._continue([branch for branch in live if not branch.done], stepper)
+        return [
+            _collect(plan, result) if isinstance(result, list) else result
+            for plan, result in zip(plans, results, strict=True)
+        ]
+
+    def _choose(self, plan: Plan, logits: Tensor, rows: list[list[int]]) -> Classification:
+        """Score every whole label, end mark included, token by token over the trie of all labels."""
+        answers = [*plan.branches, (self._marks[NONE],)] if plan.task.none else list(plan.branches)
+        trie = ChoiceConstraint(answers)
+        scores = {}
+        for label, answer, spots in zip(plan.task.labels, plan.branches, rows, strict=True):
+            total = 0.0
+            for i, (token, spot) in enumerate(zip(answer, spots, strict=True)):
+                allowed = trie.next_tokens(answer[:i])
+                if len(allowed) > 1:
+                    odds = logits[spot, list(allowed)].float().log_softmax(-1)
+                    total += float(odds[allowed.index(token)])
+            scores[label] = math.exp(total)
+        best = max(scores, key=lambda label: scores[label])
+        held = () if plan.task.none and 1.0 - sum(scores.values()) > scores[best] else (best,)
+        return Classification.of(plan.text, plan.task, held, scores)
+
+    def _judge(self, plan: Plan, logits: Tensor) -> Classification:
+        """Answer each label of a multi-label task by yes or none."""
+        odds = logits[:, [self._marks[YES], self._marks[NONE]]].float().softmax(-1)[:, 0].tolist()
+        scores = dict(zip(plan.task.labels, odds, strict=True))
+        held = tuple(label for label, score in scores.items() if score > 0.5)
+        return Classification.of(plan.text, plan.task, held, scores)
+
+    def _open(self, plan: Plan, logits: Tensor, spots: list[tuple[int, int]], stepper: Stepper) -> list[_Branch]:
+        """Decide for each label whether it has spans, and choose the first token of those that have."""
+        constraint = SpanConstraint(plan.text, self._vocabulary)
+        branches = []
+        for i, (label, (row, column)) in enumerate(zip(plan.task.labels, spots, strict=True)):
+            batch = stepper.batch
+            node, root = int(batch.node[row, column]), int(batch.root[row, column])
+            position = int(batch.position_ids[row, column]) + 1
+            branch = _Branch(plan, label, constraint, row, node, root, position)
+            self._begin_span(branch, logits[i], first=True)
+            branches.append(branch)
+        return branches
+
+    def _continue(self, live: list[_Branch], stepper: Stepper) -> None:
+        """Feed the chosen token of every live branch and choose its next one, until all are done."""
+        rows = stepper.batch.node.shape[0]
+        while live:
+            slots: list[list[_Branch]] = [[] for _ in range(rows)]
+            for branch in live:
+                slots[branch.row].append(branch)
+            width = max(map(len, slots))
+            ids = torch.zeros(rows, width, dtype=torch.long)
+            positions = torch.zeros_like(ids)
+            node = torch.full_like(ids, PADDING)
+            root = torch.full_like(ids, PADDING)
+            for row, members in enumerate(slots):
+                for column, branch in enumerate(members):
+                    ids[row, column], positions[row, column] = branch.token, branch.position
+                    node[row, column], root[row, column] = branch.node, branch.root
+                    branch.position += 1
+            logits = stepper.run(ids, positions, node, root, node != PADDING)
+            in_order = [branch for members in slots for branch in members]
+            for branch, scores in zip(in_order, logits, strict=True):
+                self._step(branch, scores)
+            live = [branch for branch in in_order if not branch.done]
+
+    def _step(self, branch: _Branch, logits: Tensor) -> None:
+        """Choose what follows the token that was just fed."""
+        branch.tokens += 1
+        if branch.tokens >= MAX_ANSWER_TOKENS or branch.position >= self._max_positions:
+            branch.done = branch.truncated = True
+        elif branch.token in (self._marks[NEXT], self._marks[SKIP]):
+            self._begin_span(branch, logits, first=False)
+        else:
+            self._go_on(branch, logits)
+
+    def _begin_span(self, branch: _Branch, logits: Tensor, *, first: bool) -> None:
+        """Choose between none (for a label's first span), skipping an occurrence, and the first token of a span."""
+        following = _enough(branch.constraint.first_tokens(branch.after), branch.skips)
+        allowed = list(following)
+        if branch.constraint.skippable(branch.after) > branch.skips:
+            allowed.append(self._marks[SKIP])
+        if first:
+            allowed.append(self._marks[NONE])
+        if not following:
+            branch.done = True
+            return
+        odds = logits[allowed].float().log_softmax(-1)
+        if first:
+            # The label has spans if that is likelier than not, however the probability is spread over their tokens.
+            if float(odds[-1]) > math.log(0.5):
+                branch.done = True
+                return
+            odds = odds[:-1]
+        best = int(odds.argmax())
+        branch.token = allowed[best]
+        branch.log_score += float(odds[best])
+        if branch.token == self._marks[SKIP]:
+            branch.skips += 1
+        else:
+            branch.threads = following[branch.token]
+
+    def _go_on(self, branch: _Branch, logits: Tensor) -> None:
+        """Choose between ending a span and its next token; after an end, between another span and the end."""
+        following = _enough(branch.constraint.next_tokens(branch.threads), branch.skips)
+        closable = branch.constraint.closable(branch.threads, branch.after)
+        more = [self._marks[NEXT], self._marks[END]] if len(closable) > branch.skips else []
+        allowed = [*more, *following]
+        if not allowed:  # unreachable for a byte-level vocabulary; a vocabulary with gaps may run into it
+            branch.done = branch.truncated = True
+            return
+        odds = logits[allowed].float().log_softmax(-1)
+        close = float(odds[: len(more)].logsumexp(-1)) if more else -math.inf
+        best = int(odds[len(more) :].argmax()) + len(more) if following else -1
+        if following and float(odds[best]) > close:
+            branch.token = allowed[best]
+            branch.log_score += float(odds[best])
+            branch.threads = following[branch.token]
+            return
+        start, end = closable[branch.skips]
+        score = min(math.exp(branch.log_score + close), 1.0)
+        branch.spans.append(Span(branch.label, branch.plan.text[start:end], start, end, score))
+        another = float(odds[0]) > float(odds[1])
+        branch.threads, branch.skips = (), 0
+        branch.log_score = float(odds[0]) - close
+        branch.token = self._marks[NEXT]
+        branch.done = not another or not branch.constraint.first_tokens(branch.after)
+
+
+def _is_choice(plan: Plan) -> bool:
+    return plan.task.kind == "classify" and not plan.task.multi_label
+
+
+def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave out the end mark of a whole answer: it is predicted, never read."""
+    return branch[:-1] if _is_choice(plan) else branch
+
+
+def _enough(following: Mapping[int, Threads], skips: int) -> dict[int, Threads]:
+    """Keep tokens after which more occurrences are left than are to be passed over."""
+    return {token: threads for token, threads in following.items() if len(threads) > skips}
+
+
+def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:
+    cut = [branch.label for branch in branches if branch.truncated]
+    warnings = tuple(
+        f"the answer of {label!r} was cut after {MAX_ANSWER_TOKENS} tokens: later spans may be missing." for label in cut
+    )
+    spans = tuple(span for branch in branches for span in branch.spans)
+    return Extraction.of(plan.text, plan.task, spans, truncated=bool(cut), warnings=warnings)

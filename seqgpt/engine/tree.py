@@ -1,0 +1,152 @@
+"""Prompts and their branches side by side in one batch, each branch blind to the others.
+
+A tree is a prompt and its branches. Trees are laid end to end in rows::
+
+    row        [ prompt A | branch A1 | branch A2 | prompt B | branch B1 | padding ]
+    position     0 1 2 3    4 5 6       4 5         0 1 2      3 4 5
+
+A token sees the tokens before it that belong to its own branch or to its own prompt. Positions of a branch go on where
+its prompt ends, as if it came first, so a tree computes exactly what its branches would compute one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A prompt and the branches that follow it, as token ids."""
+
+    prompt: Sequence[int]
+    branches: Sequence[Sequence[int]]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + sum(map(len, self.branches))
+
+    def split(self) -> list[Tree]:
+        """Return one tree for each branch: the same computation in plain rows."""
+        return [Tree(self.prompt, [branch]) for branch in self.branches]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a tree stands in its batch: its row, and the columns at which the prompt and each branch begin."""
+
+    row: int
+    prompt: int
+    branches: tuple[int, ...]
+
+
+@dataclass
+class TreeBatch:
+    """Trees laid out in rows; B rows of T tokens.
+
+    Attributes:
+        input_ids: [B, T] token ids.
+        position_ids: [B, T] positions, counted from the start of the token's own tree.
+        node: [B, T] number of the prompt or branch that a token belongs to, unique in its row; -1 for padding.
+        root: [B, T] number of the prompt of that node.
+        placed: Where each tree stands, in the order of the trees.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    node: Tensor
+    root: Tensor
+    placed: list[Placed]
+
+
+def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> TreeBatch:
+    """Lay trees out in rows.
+
+    Args:
+        trees: The trees.
+        row_tokens: Trees share a row up to this length; 0 gives every tree a row of its own.
+        pad_id: Token id at padding; never seen by another token.
+    """
+    ids, positions, nodes, roots, placed = [], [], [], [], []
+    for row, members in enumerate(_rows(trees, row_tokens)):
+        row_ids: list[int] = []
+        row_positions: list[int] = []
+        row_nodes: list[int] = []
+        row_roots: list[int] = []
+        count = 0
+        for index in members:
+            tree, root, begin = trees[index], count, len(row_ids)
+            columns = []
+            for node, part in enumerate((tree.prompt, *tree.branches)):
+                columns.append(len(row_ids))
+                base = len(tree.prompt) if node else 0
+                row_ids += part
+                row_positions += range(base, base + len(part))
+                row_nodes += [root + node] * len(part)
+                row_roots += [root] * len(part)
+            count += 1 + len(tree.branches)
+            placed.append((index, Placed(row, begin, tuple(columns[1:]))))
+        ids.append(row_ids)
+        positions.append(row_positions)
+        nodes.append(row_nodes)
+        roots.append(row_roots)
+    return TreeBatch(
+        _padded(ids, pad_id),
+        _padded(positions, 0),
+        _padded(nodes, PADDING),
+        _padded(roots, PADDING),
+        [place for _, place in sorted(placed, key=lambda item: item[0])],
+    )
+
+
+def visible(query_node: Tensor, query_root: Tensor, key_node: Tensor, first_query: int) -> Tensor:
+    """Return which keys each query sees: bool [B, Q, K].
+
+    Args:
+        query_node: [B, Q] nodes of the queries.
+        query_root: [B, Q] roots of the queries.
+        key_node: [B, K] nodes of all keys, those of the queries last.
+        first_query: Column of the first query among the keys.
+    """
+    queries, keys = query_node.shape[1], key_node.shape[1]
+    columns = torch.arange(keys, device=key_node.device)
+    rows = torch.arange(first_query, first_query + queries, device=key_node.device)
+    before = columns[None, :] <= rows[:, None]
+    own = key_node[:, None, :] == query_node[:, :, None]
+    prompt = key_node[:, None, :] == query_root[:, :, None]
+    return before & (own | prompt)
+
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn a bool mask [B, Q, K] into the additive mask [B, 1, Q, K] that attention layers take.
+
+    The lowest finite number, not minus infinity, stands for "hidden": padding rows would otherwise become NaN.
+    """
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)[:, None]
+
+
+def _rows(trees: Sequence[Tree], row_tokens: int) -> list[list[int]]:
+    """Assign trees to rows, first fit, longest first; a tree longer than a row gets one of its own."""
+    if not row_tokens:
+        return [[i] for i in range(len(trees))]
+    rows: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(trees)), key=lambda i: -len(trees[i])):
+        length = len(trees[index])
+        row = next((r for r, left in enumerate(room) if left >= length), None)
+        if row is None:
+            rows.append([])
+            room.append(max(row_tokens, length))
+            row = len(rows) - 1
+        rows[row].append(index)
+        room[row] -= length
+    return rows
+
+
+def _padded(rows: list[list[int]], value: int) -> Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([row + [value] * (width - len(row)) for row in rows], dtype=torch.long)

@@ -1,0 +1,335 @@
+"""The model that users hold: a causal language model, its tokenizer and its template, as one object."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast, overload
+
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.plan import Plan, make_plan
+from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.errors import LabelError, ModelError, TextError
+from seqgpt.results import Result
+from seqgpt.tasks import AtomicTask
+from seqgpt.templates import DEFAULT_TEMPLATE, get_template
+from seqgpt.templates.marks import MARKS, MarksTemplate
+from seqgpt.tokenizer import add_marks
+
+SETTINGS_FILE = "seqgpt.json"
+"""Beside the weights: which template the model was trained on, and in which format version that is written."""
+
+_FORMAT = 1
+_DEFAULT_POSITIONS = 2048
+
+TaskLike = AtomicTask | Sequence[str] | Mapping[str, str]
+"""A task; or the labels of an extraction, as a list or ``{label: description}``."""
+
+Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
+"""Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
+
+
+class SeqGPT:
+    """Answers atomic tasks with a causal language model.
+
+    Attributes:
+        model: The Hugging Face causal language model.
+        tokenizer: Its tokenizer, with the marks of the template.
+        template: The template that the model is trained on.
+        trained: False for a model that has not been trained on the template yet.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, template: str | None = None, trained: bool = True
+    ) -> None:
+        self.template = get_template(template)
+        if not isinstance(self.template, MarksTemplate):
+            raise ModelError(
+                f"models of template {self.template.name!r} write whole answers, which this version cannot decode yet: "
+                f"use a model of template {DEFAULT_TEMPLATE!r}. Prompts and answers of {self.template.name!r} can be written "
+                "and read with AtomicTask.prompt and AtomicTask.parse."
+            )
+        self.model = model
+        self.tokenizer = tokenizer
+        self.trained = trained
+        _give_marks(model, tokenizer)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        trust_remote_code: bool = False,
+        use_safetensors: bool = True,
+    ) -> SeqGPT:
+        """Open a model: a folder, a run directory of the ``Trainer``, or a hub id.
+
+        A plain causal language model can be opened too, to be trained.
+
+        Args:
+            path_or_id: The folder or hub id.
+            device: Where the model computes; a GPU if there is one.
+            dtype: Number type of the weights; float32 by default.
+            trust_remote_code: Run code that comes with the model.
+            use_safetensors: Refuse weights in formats that can carry code.
+
+        Raises:
+            ModelError: If there is no model, or it is of a template that this version does not know.
+        """
+        path = Path(path_or_id)
+        if (path.exists() or str(path_or_id).startswith((".", "/", "~"))) and not (path / "config.json").is_file():
+            raise ModelError(_no_model(path))
+        settings = _read_settings(path)
+        common: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path_or_id, **common)
+            model = AutoModelForCausalLM.from_pretrained(
+                path_or_id, dtype=dtype or torch.float32, use_safetensors=use_safetensors, **common
+            )
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"cannot open a model at {str(path_or_id)!r}: {reason}") from error
+        opened = cls(model, tokenizer, template=settings.get("template"), trained=bool(settings))
+        opened.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        opened.model.eval()
+        return opened
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, *, seed: int = 0) -> SeqGPT:
+        """Create a model with random weights.
+
+        Args:
+            config: ``model_type`` (``"qwen3"``, ``"llama"``, …) and the fields of that type's Hugging Face config;
+                the vocabulary's size and special tokens are filled in.
+            tokenizer: The tokenizer, for example of :func:`seqgpt.tokenizer.train_tokenizer`.
+            seed: Seed of the weights.
+
+        Raises:
+            ModelError: If the config names no model type, or one that is not known.
+        """
+        fields = dict(config)
+        if "model_type" not in fields:
+            raise ModelError("the config names no model_type: add one, for example 'qwen3' or 'llama'.")
+        add_marks(tokenizer, MARKS)
+        try:
+            built = AutoConfig.for_model(
+                fields.pop("model_type"),
+                **{
+                    "vocab_size": len(tokenizer),
+                    "pad_token_id": tokenizer.pad_token_id,
+                    "bos_token_id": tokenizer.bos_token_id,
+                    "eos_token_id": tokenizer.eos_token_id,
+                    **fields,
+                },
+            )
+        except ValueError as error:
+            raise ModelError(f"cannot build a model of type {config['model_type']!r}: {error}") from error
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = AutoModelForCausalLM.from_config(built)
+        model.eval()
+        return cls(model, tokenizer, trained=False)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Save weights (safetensors), tokenizer and template name to a folder that ``from_pretrained`` opens."""
+        path = Path(path)
+        self.model.save_pretrained(path)
+        self.save_settings(path)
+
+    def save_settings(self, path: Path) -> None:
+        """Save what stands beside the weights: tokenizer and template name."""
+        self.tokenizer.save_pretrained(path)
+        settings = {"format": _FORMAT, "template": self.template.name}
+        (path / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    @overload
+    def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...
+    @overload
+    def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: TaskLike, *, batch_size: int = ...) -> list[Result]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
+
+    def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
+        """Answer one or more tasks on one or more texts.
+
+        Args:
+            text: A text, or a list of texts.
+            task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
+            batch_size: Number of texts that are computed together; it does not change the results.
+
+        Returns:
+            One result per text: an ``Extraction`` or a ``Classification``; for several tasks a dict of them by name.
+
+        Raises:
+            TextError: If a text is empty, or longer than the model reads.
+            LabelError: If labels are empty or repeated, or two tasks have one name.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        tasks = _named(task)
+        several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
+        pairs = [(one, asked) for one in texts for asked in several.values()]
+        answers = iter(self.predict_pairs(pairs, batch_size=batch_size))
+        results: list[Any] = [{name: next(answers) for name in several} for _ in texts]
+        if tasks is None:
+            results = [result[""] for result in results]
+        return results[0] if isinstance(text, str) else results
+
+    def predict_pairs(
+        self, pairs: Sequence[tuple[str, AtomicTask]], *, batch_size: int = 16, progress: bool = False
+    ) -> list[Result]:
+        """Answer a task of its own for each text: ``[(text, task), …]`` in, one result each out.
+
+        Raises:
+            TextError: If a text is empty, or longer than the model reads.
+        """
+        if not self.trained:
+            warnings.warn(
+                "this model has not been trained on the template of seqgpt, so its answers are guesses: train it first.",
+                stacklevel=2,
+            )
+        plans = [self._plan(text, task) for text, task in pairs]
+        results: dict[int, Result] = {}
+        with tqdm(total=len(plans), desc="predict", unit="text", disable=not progress) as bar:
+            for members in _batches(plans, batch_size):
+                answers = self._decoder.answer([plans[i] for i in members])
+                results.update(zip(members, answers, strict=True))
+                bar.update(len(members))
+        return [results[i] for i in range(len(plans))]
+
+    def info(self) -> dict[str, Any]:
+        """Return what this model is: architecture, size, template, layout of its computation."""
+        return {
+            "architecture": self.model.config.model_type,
+            "parameters": sum(weight.numel() for weight in self.model.parameters()),
+            "vocabulary": len(self.tokenizer),
+            "template": self.template.name,
+            "max_positions": self.max_positions,
+            "layout": self.forward.layout,
+            "notes": [self.forward.note] if self.forward.note else [],
+        }
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer as the engine sees it."""
+        return Vocabulary(self.tokenizer)
+
+    @cached_property
+    def forward(self) -> TreeForward:
+        """The model as the engine sees it."""
+        return TreeForward(self.model)
+
+    @property
+    def max_positions(self) -> int:
+        """Number of tokens of prompt and answer that the model reads."""
+        for name in ("max_position_embeddings", "n_positions", "seq_length"):
+            if isinstance(getattr(self.model.config, name, None), int):
+                return int(getattr(self.model.config, name))
+        return min(self.tokenizer.model_max_length, _DEFAULT_POSITIONS)
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.forward, self.vocabulary, self.max_positions)
+
+    def _plan(self, text: str, task: AtomicTask) -> Plan:
+        plan = make_plan(text, task, self.vocabulary, self.template)
+        if plan.longest >= self.max_positions:
+            raise TextError(
+                f"text and labels have {plan.longest} tokens, and the model reads {self.max_positions - 1}: shorten or "
+                f"split the text that begins {text[:30]!r}, or ask for fewer labels at once."
+            )
+        return plan
+
+    def __repr__(self) -> str:
+        size = sum(weight.numel() for weight in self.model.parameters())
+        return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
+
+
+def as_task(task: TaskLike) -> AtomicTask:
+    """Return a task as it is, and labels as an extraction."""
+    return task if isinstance(task, AtomicTask) else AtomicTask.extract(task)
+
+
+def default_model_path() -> str:
+    """Return the model to use where none is named: ``SEQGPT_MODEL``, or else the one that ``make demo`` trained.
+
+    Raises:
+        ModelError: If there is neither.
+    """
+    named = os.environ.get("SEQGPT_MODEL")
+    if named:
+        return named
+    demo = Path("runs/demo")
+    if (demo / SETTINGS_FILE).is_file():
+        return str(demo)
+    raise ModelError("no model is named: pass one, set SEQGPT_MODEL to its folder, or train one here with `make demo`.")
+
+
+def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
+    """Return several tasks by name, or None for a single task."""
+    if isinstance(task, AtomicTask | str) or not task:
+        return None
+    members = list(task.values()) if isinstance(task, Mapping) else list(task)
+    if not any(isinstance(member, AtomicTask) for member in members):
+        return None
+    if not all(isinstance(member, AtomicTask) for member in members):
+        raise LabelError("several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify.")
+    tasks = cast("list[AtomicTask]", members)
+    names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise LabelError(f"two tasks are named {name!r}: give name= to each, or pass {{name: task}}.")
+    return dict(zip(names, tasks, strict=True))
+
+
+def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
+    """Group plans of like length, the longest first, so that little is padding and memory peaks at once."""
+    order = sorted(range(len(plans)), key=lambda i: -len(plans[i].prompt) - sum(map(len, plans[i].branches)))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _give_marks(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Add the marks to tokenizer and model; a new mark starts as the mean of the words that name it."""
+    added = add_marks(tokenizer, MARKS)
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    if tables[1] is None or tables[0].weight is tables[1].weight:
+        tables = tables[:1]
+    with torch.no_grad():
+        for mark in added:
+            words = tokenizer(MARKS[mark], add_special_tokens=False)["input_ids"]
+            index = tokenizer.convert_tokens_to_ids(str(mark))
+            for table in tables:
+                table.weight[index] = table.weight[words].mean(dim=0)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    file = path / SETTINGS_FILE
+    if not file.is_file():
+        return {}
+    settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if settings.get("format") != _FORMAT:
+        raise ModelError(f"{file} is of format {settings.get('format')!r}, this version reads {_FORMAT}: update seqgpt.")
+    return settings
+
+
+def _no_model(path: Path) -> str:
+    if not path.exists():
+        return f"there is no folder {str(path)!r}: check the path, or give a hub id."
+    checkpoints = sorted(path.glob("checkpoint-*"))
+    hint = f" Did you mean {str(checkpoints[-1])!r}?" if checkpoints else " A model folder has config.json and model.safetensors."
+    return f"{str(path)!r} is not a model: it has no config.json.{hint}"
