@@ -1,1 +1,81 @@
-"""seqgpt."""
+"""Open-domain language understanding in English and Chinese: any label set, exact spans and scores, from a causal LM.
+
+    import seqgpt
+    from seqgpt import AtomicTask, SeqGPT
+
+    model = SeqGPT.from_pretrained("runs/demo")
+    model.predict("Tim Cook visited Shanghai.", AtomicTask.extract(["person", "place"]))
+    seqgpt.predict("Tim Cook visited Shanghai.", ["person", "place"])
+
+Tasks, templates, results and examples need no torch and are loaded at once; model and training are loaded when they are
+first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from seqgpt.errors import (
+    AnswerError,
+    ConfigError,
+    DataError,
+    GroundingError,
+    LabelError,
+    ModelError,
+    RunError,
+    SeqGPTError,
+    TextError,
+)
+from seqgpt.examples import Example, read_jsonl, write_jsonl
+from seqgpt.results import Classification, Extraction, Result, Span, result_from_dict
+from seqgpt.tasks import AtomicTask
+
+if TYPE_CHECKING:
+    from seqgpt.model import SeqGPT, predict
+    from seqgpt.training.arguments import TrainingArguments
+    from seqgpt.training.trainer import Trainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnswerError",
+    "AtomicTask",
+    "Classification",
+    "ConfigError",
+    "DataError",
+    "Example",
+    "Extraction",
+    "GroundingError",
+    "LabelError",
+    "ModelError",
+    "Result",
+    "RunError",
+    "SeqGPT",
+    "SeqGPTError",
+    "Span",
+    "TextError",
+    "Trainer",
+    "TrainingArguments",
+    "predict",
+    "read_jsonl",
+    "result_from_dict",
+    "write_jsonl",
+]
+
+_NEEDS_TORCH = {
+    "SeqGPT": "seqgpt.model",
+    "predict": "seqgpt.model",
+    "Trainer": "seqgpt.training.trainer",
+    "TrainingArguments": "seqgpt.training.arguments",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f"module 'seqgpt' has no attribute {name!r}")
+    return getattr(import_module(_NEEDS_TORCH[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

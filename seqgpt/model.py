@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -255,6 +255,28 @@ class SeqGPT:
     def __repr__(self) -> str:
         size = sum(weight.numel() for weight in self.model.parameters())
         return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
+
+
+def predict(
+    text: str | Sequence[str], task: TaskLike | Tasks, *, model: str | Path | None = None, batch_size: int = 16
+) -> Any:
+    """Answer one or more tasks on one or more texts, with a model that is opened once and kept.
+
+    Args:
+        text: A text, or a list of texts.
+        task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
+        model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that ``make demo`` trained.
+        batch_size: Number of texts that are computed together.
+
+    Returns:
+        What :meth:`SeqGPT.predict` returns.
+    """
+    return _open(str(model or default_model_path())).predict(text, task, batch_size=batch_size)
+
+
+@lru_cache(maxsize=1)
+def _open(path_or_id: str) -> SeqGPT:
+    return SeqGPT.from_pretrained(path_or_id)
 
 
 def as_task(task: TaskLike) -> AtomicTask:

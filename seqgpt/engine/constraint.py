@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.templates.marks import lead
+from seqgpt.rendered import Mark
+from seqgpt.templates.marks import END, NEXT, NONE, SKIP, lead
 
 Threads = tuple[tuple[int, int], ...]
 """Where a half-written span may stand: ``(start character, bytes written)`` for each occurrence of what is written."""
@@ -108,6 +109,82 @@ class SpanConstraint:
                 if (token := token_of.get(self._bytes[offset : offset + length])) is not None
             )
         return self._at[offset]
+
+
+class SpanWriter:
+    """The grammar of one label's spans, a token at a time: what may come next, and what has been said so far.
+
+    It reads the language that :func:`seqgpt.templates.marks.write_spans` writes, restricted to spans of one text that
+    do not begin or end with white space.
+
+    Attributes:
+        spans: ``(start, end)`` of the spans that are complete.
+        done: True once the answer has ended.
+    """
+
+    def __init__(self, constraint: SpanConstraint, marks: Mapping[Mark, int]) -> None:
+        self._constraint = constraint
+        self._none, self._skip, self._next, self._end = (marks[mark] for mark in (NONE, SKIP, NEXT, END))
+        self._threads: Threads = ()
+        self._skips = 0
+        self.spans: list[tuple[int, int]] = []
+        self.done = False
+
+    @property
+    def closing(self) -> tuple[int, int]:
+        """The two tokens that end a span: the one that another follows, and the one that ends the answer."""
+        return self._next, self._end
+
+    def options(self) -> list[int]:
+        """Return the tokens that may come next; empty only where a vocabulary lacks a character of the text."""
+        options = list(self._following())
+        if self._threads:
+            return [*self.closing, *options] if self._closable() else options
+        if self._constraint.skippable(self._after) > self._skips:
+            options.append(self._skip)
+        if not self.spans and not self._skips:
+            options.append(self._none)
+        return options
+
+    def feed(self, token: int) -> None:
+        """Go on with one of the options.
+
+        Raises:
+            KeyError: If the token is not an option.
+        """
+        if token == self._skip and not self._threads:
+            self._skips += 1
+        elif token == self._none and not self._threads:
+            self.done = True
+        elif token in self.closing and self._threads:
+            spans = self._closable()
+            if not spans:
+                raise KeyError(token)
+            self.spans.append(spans[0])
+            self._threads, self._skips = (), 0
+            self.done = token == self._end
+        else:
+            self._threads = self._following()[token]
+
+    @property
+    def exhausted(self) -> bool:
+        """True if no other span can follow those said so far."""
+        return not self._threads and not self._following()
+
+    @property
+    def _after(self) -> tuple[int, int]:
+        return self.spans[-1] if self.spans else (-1, -1)
+
+    def _following(self) -> dict[int, Threads]:
+        following = (
+            self._constraint.next_tokens(self._threads) if self._threads else self._constraint.first_tokens(self._after)
+        )
+        if not self._skips:
+            return following
+        return {token: threads for token, threads in following.items() if len(threads) > self._skips}
+
+    def _closable(self) -> list[tuple[int, int]]:
+        return self._constraint.closable(self._threads, self._after)[self._skips :]
 
 
 @dataclass

@@ -7,13 +7,13 @@ Labels that have spans go on together, a token a step, restricted to strings of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, Threads
+from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, SpanWriter
 from seqgpt.engine.forward import Stepper, TreeForward
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.tree import PADDING, Tree
@@ -29,25 +29,18 @@ MAX_ANSWER_TOKENS = 256
 class _Branch:
     """One label of one extraction while it is being answered."""
 
-    plan: Plan
     label: str
-    constraint: SpanConstraint
+    writer: SpanWriter
     row: int
     node: int
     root: int
     position: int
-    spans: list[Span] = field(default_factory=list)
-    threads: Threads = ()
-    skips: int = 0
-    log_score: float = 0.0
+    token: int = 0  # chosen, and not fed to the model yet
     tokens: int = 0
-    truncated: bool = False
+    log_score: float = 0.0
+    scores: list[float] = field(default_factory=list)
     done: bool = False
-    token: int = 0
-
-    @property
-    def after(self) -> tuple[int, int]:
-        return (self.spans[-1].start, self.spans[-1].end) if self.spans else (-1, -1)
+    truncated: bool = False
 
 
 class Decoder:
@@ -134,12 +127,17 @@ class Decoder:
         """Decide for each label whether it has spans, and choose the first token of those that have."""
         constraint = SpanConstraint(plan.text, self._vocabulary)
         branches = []
-        for i, (label, (row, column)) in enumerate(zip(plan.task.labels, spots, strict=True)):
+        for i, (label, spot) in enumerate(zip(plan.task.labels, spots, strict=True)):
             batch = stepper.batch
-            node, root = int(batch.node[row, column]), int(batch.root[row, column])
-            position = int(batch.position_ids[row, column]) + 1
-            branch = _Branch(plan, label, constraint, row, node, root, position)
-            self._begin_span(branch, logits[i], first=True)
+            branch = _Branch(
+                label,
+                SpanWriter(constraint, self._marks),
+                row=spot[0],
+                node=int(batch.node[spot]),
+                root=int(batch.root[spot]),
+                position=int(batch.position_ids[spot]) + 1,
+            )
+            self._choose_next(branch, logits[i])
             branches.append(branch)
         return branches
 
@@ -167,66 +165,45 @@ class Decoder:
             live = [branch for branch in in_order if not branch.done]
 
     def _step(self, branch: _Branch, logits: Tensor) -> None:
-        """Choose what follows the token that was just fed."""
+        """Take in the token that was just fed, and choose what follows it."""
         branch.tokens += 1
         if branch.tokens >= MAX_ANSWER_TOKENS or branch.position >= self._max_positions:
             branch.done = branch.truncated = True
-        elif branch.token in (self._marks[NEXT], self._marks[SKIP]):
-            self._begin_span(branch, logits, first=False)
         else:
-            self._go_on(branch, logits)
+            self._choose_next(branch, logits)
 
-    def _begin_span(self, branch: _Branch, logits: Tensor, *, first: bool) -> None:
-        """Choose between none (for a label's first span), skipping an occurrence, and the first token of a span."""
-        following = _enough(branch.constraint.first_tokens(branch.after), branch.skips)
-        allowed = list(following)
-        if branch.constraint.skippable(branch.after) > branch.skips:
-            allowed.append(self._marks[SKIP])
-        if first:
-            allowed.append(self._marks[NONE])
-        if not following:
-            branch.done = True
-            return
-        odds = logits[allowed].float().log_softmax(-1)
-        if first:
-            # The label has spans if that is likelier than not, however the probability is spread over their tokens.
-            if float(odds[-1]) > math.log(0.5):
-                branch.done = True
-                return
-            odds = odds[:-1]
-        best = int(odds.argmax())
-        branch.token = allowed[best]
-        branch.log_score += float(odds[best])
-        if branch.token == self._marks[SKIP]:
-            branch.skips += 1
-        else:
-            branch.threads = following[branch.token]
-
-    def _go_on(self, branch: _Branch, logits: Tensor) -> None:
-        """Choose between ending a span and its next token; after an end, between another span and the end."""
-        following = _enough(branch.constraint.next_tokens(branch.threads), branch.skips)
-        closable = branch.constraint.closable(branch.threads, branch.after)
-        more = [self._marks[NEXT], self._marks[END]] if len(closable) > branch.skips else []
-        allowed = [*more, *following]
-        if not allowed:  # unreachable for a byte-level vocabulary; a vocabulary with gaps may run into it
+    def _choose_next(self, branch: _Branch, logits: Tensor) -> None:
+        writer = branch.writer
+        options = writer.options()
+        if not options:  # a vocabulary without some character of the text; byte-level ones have all
             branch.done = branch.truncated = True
             return
-        odds = logits[allowed].float().log_softmax(-1)
-        close = float(odds[: len(more)].logsumexp(-1)) if more else -math.inf
-        best = int(odds[len(more) :].argmax()) + len(more) if following else -1
-        if following and float(odds[best]) > close:
-            branch.token = allowed[best]
-            branch.log_score += float(odds[best])
-            branch.threads = following[branch.token]
-            return
-        start, end = closable[branch.skips]
-        score = min(math.exp(branch.log_score + close), 1.0)
-        branch.spans.append(Span(branch.label, branch.plan.text[start:end], start, end, score))
-        another = float(odds[0]) > float(odds[1])
-        branch.threads, branch.skips = (), 0
+        odds = logits[options].float().log_softmax(-1)
+        if options[-1] == self._marks[NONE]:
+            # The label has spans if that is likelier than not, however the probability is spread over their tokens.
+            if float(odds[-1]) > math.log(0.5) or len(options) == 1:
+                branch.done = True
+                return
+            options, odds = options[:-1], odds[:-1]
+        best = int(odds.argmax())
+        if options[0] == writer.closing[0]:
+            close = float(odds[:2].logsumexp(-1))
+            if len(options) == 2 or close >= float(odds[2:].max()):
+                self._close_span(branch, close, odds)
+                return
+            best = 2 + int(odds[2:].argmax())
+        branch.log_score += float(odds[best])
+        branch.token = options[best]
+        writer.feed(branch.token)
+
+    def _close_span(self, branch: _Branch, close: float, odds: Tensor) -> None:
+        """End a span, and choose whether another one follows."""
+        another, end = branch.writer.closing
+        branch.scores.append(min(math.exp(branch.log_score + close), 1.0))
         branch.log_score = float(odds[0]) - close
-        branch.token = self._marks[NEXT]
-        branch.done = not another or not branch.constraint.first_tokens(branch.after)
+        branch.token = another if float(odds[0]) > float(odds[1]) else end
+        branch.writer.feed(branch.token)
+        branch.done = branch.writer.done or branch.writer.exhausted
 
 
 def _is_choice(plan: Plan) -> bool:
@@ -238,15 +215,14 @@ def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
     return branch[:-1] if _is_choice(plan) else branch
 
 
-def _enough(following: Mapping[int, Threads], skips: int) -> dict[int, Threads]:
-    """Keep tokens after which more occurrences are left than are to be passed over."""
-    return {token: threads for token, threads in following.items() if len(threads) > skips}
-
-
 def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:
     cut = [branch.label for branch in branches if branch.truncated]
     warnings = tuple(
         f"the answer of {label!r} was cut after {MAX_ANSWER_TOKENS} tokens: later spans may be missing." for label in cut
     )
-    spans = tuple(span for branch in branches for span in branch.spans)
+    spans = tuple(
+        Span(branch.label, plan.text[start:end], start, end, score)
+        for branch in branches
+        for (start, end), score in zip(branch.writer.spans, branch.scores, strict=True)
+    )
     return Extraction.of(plan.text, plan.task, spans, truncated=bool(cut), warnings=warnings)

@@ -1,0 +1,1 @@
+"""Training: examples → encoded trees → batches → transformers.Trainer → a folder that predicts."""

@@ -1,0 +1,49 @@
+"""Which labels of an example are shown in training, and in which order.
+
+Both are functions of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one would, and the
+number of workers makes no difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+from seqgpt.examples import Example
+from seqgpt.results import Classification, Extraction
+
+
+def draw(seed: int, epoch: int, example_id: str) -> random.Random:
+    """Return the random generator of one example in one epoch."""
+    key = hashlib.blake2b(f"{seed}/{epoch}/{example_id}".encode(), digest_size=8).digest()
+    return random.Random(int.from_bytes(key, "big"))  # noqa: S311 (not for secrets)
+
+
+def shuffle_labels(example: Example, random_: random.Random, max_labels: int) -> Example:
+    """Shuffle an example's labels; of long label sets keep the right ones and a random choice of the others.
+
+    Args:
+        example: The example.
+        random_: Its random generator.
+        max_labels: Most labels to keep; the labels that hold are always kept.
+    """
+    labels = list(example.task.labels)
+    random_.shuffle(labels)
+    if len(labels) > max_labels:
+        held = _held(example)
+        others = [label for label in labels if label not in held]
+        kept = held.union(others[: max(max_labels - len(held), 1)])
+        labels = [label for label in labels if label in kept]
+    task = example.task.with_labels(labels)
+    gold = example.gold
+    shuffled = (
+        Extraction.of(gold.text, task, gold.spans)
+        if isinstance(gold, Extraction)
+        else Classification.of(gold.text, task, gold.labels)
+    )
+    return Example(shuffled, example.id, example.family, example.language)
+
+
+def _held(example: Example) -> set[str]:
+    gold = example.gold
+    return {span.label for span in gold.spans} if isinstance(gold, Extraction) else set(gold.labels)
