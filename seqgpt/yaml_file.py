@@ -1,0 +1,101 @@
+"""A YAML mapping that is read strictly: every problem of a file is found before the first is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqgpt.errors import ConfigError, did_you_mean
+
+
+class YamlFile:
+    """The top-level keys of a YAML file, and what is wrong with them.
+
+    Read values with :meth:`text`, :meth:`whole` and :meth:`flag`, note further problems with :meth:`problem`, then
+    call :meth:`check`, which raises one error for all of them.
+
+    Attributes:
+        path: The file.
+        values: What it holds.
+    """
+
+    def __init__(self, path: Path, known: Sequence[str]) -> None:
+        """Read a file.
+
+        Args:
+            path: The file.
+            known: The keys it may have.
+
+        Raises:
+            ConfigError: If it cannot be read, is not YAML, or is not a mapping.
+        """
+        self.path = path
+        self._problems: list[str] = []
+        try:
+            source = path.read_text(encoding="utf-8")
+            self.values: dict[str, Any] = yaml.safe_load(source)
+            keys = _key_lines(source)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {path} ({error}): check the path, and save it as UTF-8.") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}. Correct that line.") from error
+        if not isinstance(self.values, dict):
+            raise ConfigError(f"{path}: expected lines of the form 'key: value' at the top level, such as 'name: …'.")
+        self._lines = dict(reversed(keys))
+        self._check_keys(keys, known)
+
+    def problem(self, key: str, message: str, hint: str = "") -> None:
+        """Note what is wrong with a key: a sentence without its full stop, and perhaps a "Did you mean"."""
+        where = f" (line {self._lines[key]})" if key in self._lines else ""
+        self._problems.append(f"{message}{where}.{hint}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return a string; a key without a default must be there."""
+        return str(self._value(key, str, "text in quotes", "" if default is None else default, default is None))
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """Return a whole number; a key without a default must be there."""
+        return int(self._value(key, int, "a whole number", default or 0, default is None))
+
+    def flag(self, key: str) -> bool:
+        """Return true or false; false if the key is not there."""
+        return bool(self._value(key, bool, "true or false", False, False))
+
+    def check(self) -> None:
+        """Raise one ``ConfigError`` that lists every problem, if there are any."""
+        if len(self._problems) == 1:
+            raise ConfigError(f"{self.path}: {self._problems[0]}")
+        if self._problems:
+            listed = "".join(f"\n  - {problem}" for problem in self._problems)
+            raise ConfigError(f"{self.path} has {len(self._problems)} problems, correct them all:{listed}")
+
+    def _check_keys(self, keys: Sequence[tuple[str, int]], known: Sequence[str]) -> None:
+        seen = set()
+        for key, line in keys:
+            if key not in known:
+                self.problem(key, f"unknown key {key!r}", did_you_mean(key, known) or " Leave it out.")
+            if key in seen:
+                self._problems.append(f"key {key!r} stands twice (line {line}): keep one.")
+            seen.add(key)
+
+    def _value(self, key: str, kind: type, expected: str, default: Any, required: bool) -> Any:
+        value = self.values.get(key)
+        if value is None:
+            if required:
+                self.problem(key, f"key {key!r} is missing: give it {expected}")
+            return default
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self.problem(key, f"{key!r} is {value!r}, which is not {expected}: correct it")
+            return default
+        return value
+
+
+def _key_lines(source: str) -> list[tuple[str, int]]:
+    """Return the top-level keys with their lines, repeated ones too, which ``safe_load`` would drop unseen."""
+    node = yaml.compose(source, Loader=yaml.SafeLoader)
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    return [(str(key.value), key.start_mark.line + 1) for key, _ in node.value]
