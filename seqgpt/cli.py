@@ -36,19 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
+    parser = argparse.ArgumentParser(
+        prog="seqgpt", description="Classes and spans for any label set, in English and Chinese."
+    )
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
     commands = parser.add_subparsers(required=True, metavar="predict | train | evaluate")
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
-    predict.add_argument("--task", choices=["extract", "classify"], help="the task for all texts without one of their own")
+    predict.add_argument(
+        "--task", choices=["extract", "classify"], help="the task for all texts without one of their own"
+    )
     predict.add_argument("--labels", default="", help="its labels, separated by commas")
     predict.add_argument("--multi-label", action="store_true", help="classify: several labels may hold")
     predict.add_argument("--none", action="store_true", help='classify: "none of these" is an answer')
     predict.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or runs/demo)")
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
-    predict.add_argument("--format", choices=["json", "text"], default="json", help="one JSON object a line, or for people")
+    predict.add_argument(
+        "--format", choices=["json", "text"], default="json", help="one JSON object a line, or for people"
+    )
     predict.add_argument("--batch-size", type=int, default=16, help="texts computed together (default: 16)")
     predict.set_defaults(run=_predict)
 
@@ -77,7 +83,9 @@ def _predict(options: argparse.Namespace) -> None:
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
         pairs = [(text, task) for text, task, _ in part]
-        results = model.predict_pairs(pairs, batch_size=options.batch_size, progress=len(questions) > options.batch_size)
+        results = model.predict_pairs(
+            pairs, batch_size=options.batch_size, progress=len(questions) > options.batch_size
+        )
         for result, (_, _, extra) in zip(results, part, strict=True):
             _print(_shown(result, extra, options.format))
 
@@ -95,12 +103,11 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from seqgpt.evaluation import to_markdown
-    from seqgpt.evaluation_run import evaluate_recipes
+    from seqgpt.evaluation.compare import compare, to_table
     from seqgpt.model import SeqGPT
 
     model = SeqGPT.from_pretrained(options.model)
-    report = evaluate_recipes(
+    comparisons = compare(
         model,
         _split_names(options.recipes, "--recipes"),
         split=options.split,
@@ -109,8 +116,15 @@ def _evaluate(options: argparse.Namespace) -> None:
         baselines=options.baselines,
     )
     if options.output:
+        report = {
+            "model": options.model,
+            "info": model.info(),
+            "split": options.split,
+            "limit": options.limit,
+            "data_sets": [comparison.to_dict() for comparison in comparisons],
+        }
         Path(options.output).write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    _print(to_markdown(report))
+    _print(to_table(comparisons))
 
 
 def _questions(options: argparse.Namespace) -> list[tuple[str, AtomicTask, dict[str, Any]]]:
@@ -182,7 +196,7 @@ def _shown(result: Result, extra: dict[str, Any], form: str) -> str:
 
 
 def _print(line: str, file: IO[str] | None = None) -> None:
-    print(line, file=file or sys.stdout, flush=True)  # noqa: T201
+    print(line, file=file or sys.stdout, flush=True)
 
 
 if __name__ == "__main__":

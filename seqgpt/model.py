@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, cast
 
 import torch
 from tqdm.auto import tqdm
@@ -49,7 +49,12 @@ class SeqGPT:
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, template: str | None = None, trained: bool = True
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        template: str | None = None,
+        trained: bool = True,
     ) -> None:
         self.template = get_template(template)
         if not isinstance(self.template, MarksTemplate):
@@ -101,7 +106,7 @@ class SeqGPT:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"cannot open a model at {str(path_or_id)!r}: {reason}") from error
         opened = cls(model, tokenizer, template=settings.get("template"), trained=bool(settings))
-        opened.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
 
@@ -152,15 +157,6 @@ class SeqGPT:
         self.tokenizer.save_pretrained(path)
         settings = {"format": _FORMAT, "template": self.template.name}
         (path / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-    @overload
-    def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...
-    @overload
-    def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...
-    @overload
-    def predict(self, text: Sequence[str], task: TaskLike, *, batch_size: int = ...) -> list[Result]: ...
-    @overload
-    def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
 
     def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
         """Answer one or more tasks on one or more texts.
@@ -307,7 +303,9 @@ def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
     if not any(isinstance(member, AtomicTask) for member in members):
         return None
     if not all(isinstance(member, AtomicTask) for member in members):
-        raise LabelError("several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify.")
+        raise LabelError(
+            "several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify."
+        )
     tasks = cast("list[AtomicTask]", members)
     names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
     for name in names:
@@ -326,17 +324,16 @@ def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
 def _give_marks(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Add the marks to tokenizer and model; a new mark starts as the mean of the words that name it."""
     added = add_marks(tokenizer, MARKS)
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+    if len(tokenizer) > int(model.config.vocab_size):
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
-    if tables[1] is None or tables[0].weight is tables[1].weight:
-        tables = tables[:1]
     with torch.no_grad():
         for mark in added:
             words = tokenizer(MARKS[mark], add_special_tokens=False)["input_ids"]
             index = tokenizer.convert_tokens_to_ids(str(mark))
-            for table in tables:
-                table.weight[index] = table.weight[words].mean(dim=0)
+            # One table if input and output embeddings are tied: then the second assignment repeats the first.
+            for table in (model.get_input_embeddings(), model.get_output_embeddings()):
+                weight = cast(torch.Tensor, table.weight)
+                weight[index] = weight[words].mean(dim=0)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -345,7 +342,9 @@ def _read_settings(path: Path) -> dict[str, Any]:
         return {}
     settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if settings.get("format") != _FORMAT:
-        raise ModelError(f"{file} is of format {settings.get('format')!r}, this version reads {_FORMAT}: update seqgpt.")
+        raise ModelError(
+            f"{file} is of format {settings.get('format')!r}, this version reads {_FORMAT}: update seqgpt."
+        )
     return settings
 
 
@@ -353,5 +352,9 @@ def _no_model(path: Path) -> str:
     if not path.exists():
         return f"there is no folder {str(path)!r}: check the path, or give a hub id."
     checkpoints = sorted(path.glob("checkpoint-*"))
-    hint = f" Did you mean {str(checkpoints[-1])!r}?" if checkpoints else " A model folder has config.json and model.safetensors."
+    hint = (
+        f" Did you mean {str(checkpoints[-1])!r}?"
+        if checkpoints
+        else " A model folder has config.json and model.safetensors."
+    )
     return f"{str(path)!r} is not a model: it has no config.json.{hint}"

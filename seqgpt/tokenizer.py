@@ -52,5 +52,7 @@ def add_marks(tokenizer: PreTrainedTokenizerBase, marks: Iterable[Mark]) -> list
     """Add the marks that a tokenizer does not have yet as special tokens; return those added."""
     known = tokenizer.get_vocab()
     missing = [mark for mark in marks if str(mark) not in known]
-    tokenizer.add_tokens([AddedToken(str(mark), special=True, normalized=False) for mark in missing], special_tokens=True)
+    tokenizer.add_tokens(
+        [AddedToken(str(mark), special=True, normalized=False) for mark in missing], special_tokens=True
+    )
     return missing

@@ -16,13 +16,16 @@ from torch import Tensor
 from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, SpanWriter
 from seqgpt.engine.forward import Stepper, TreeForward
 from seqgpt.engine.plan import Plan
-from seqgpt.engine.tree import PADDING, Tree
+from seqgpt.engine.tree import PADDING, Place, Tree, TreeBatch
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES
 
 MAX_ANSWER_TOKENS = 256
 """Tokens that one label's answer may have; as in the released model's settings (max_new_tokens)."""
+
+Spot = tuple[int, int]
+"""Row and column of a token in a batch."""
 
 
 @dataclass
@@ -63,37 +66,28 @@ class Decoder:
         """Answer each plan; all are computed in one batch."""
         trees = [Tree(plan.prompt, [_inputs(plan, branch) for branch in plan.branches]) for plan in plans]
         batch = self._forward.batch(trees)
+        spots = [
+            [_spots(plan, place, len(branch)) for place, branch in zip(places, tree.branches, strict=True)]
+            for plan, tree, places in zip(plans, trees, batch.places, strict=True)
+        ]
         keep = torch.zeros_like(batch.node, dtype=torch.bool)
-        wanted: list[list[list[tuple[int, int]]]] = []  # plan → branch → (row, column) of the logits it needs
-        singles = iter(batch.placed)
-        for plan, tree in zip(plans, trees, strict=True):
-            placed = (
-                [(p.row, p.prompt, p.branches[0]) for p in (next(singles) for _ in tree.branches)]
-                if self._forward.layout == "rows"
-                else [(p.row, p.prompt, column) for p in (next(singles),) for column in p.branches]
-            )
-            columns = []
-            for (row, prompt, column), branch in zip(placed, tree.branches, strict=True):
-                last = column + len(branch) - 1
-                first = [(row, prompt + len(plan.prompt) - 1)]
-                columns.append([*first, *((row, c) for c in range(column, last + 1))] if _is_choice(plan) else [(row, last)])
-            wanted.append(columns)
-            for row, column in (spot for spots in columns for spot in spots):
-                keep[row, column] = True
+        for spot in (spot for members in spots for wanted in members for spot in wanted):
+            keep[spot] = True
         logits, stepper = self._forward.start(batch, keep)
-        order = torch.full(keep.shape, -1)
-        order[keep] = torch.arange(len(logits))
-        picked = [[[int(order[spot]) for spot in spots] for spots in columns] for columns in wanted]
-        results: list[Result | list[_Branch]] = []
-        for plan, columns, rows in zip(plans, wanted, picked, strict=True):
+        row_of = torch.full(keep.shape, -1)
+        row_of[keep] = torch.arange(len(logits))
+        results: list[Classification | list[_Branch]] = []
+        for plan, members in zip(plans, spots, strict=True):
+            rows = [[int(row_of[spot]) for spot in wanted] for wanted in members]
             if _is_choice(plan):
                 results.append(self._choose(plan, logits, rows))
             elif plan.task.kind == "classify":
-                results.append(self._judge(plan, logits[[row[0] for row in rows]]))
+                results.append(self._judge(plan, logits[[wanted[0] for wanted in rows]]))
             else:
-                results.append(self._open(plan, logits[[row[0] for row in rows]], [c[0] for c in columns], stepper))
-        live = [branch for result in results if isinstance(result, list) for branch in result]
-        self._continue([branch for branch in live if not branch.done], stepper)
+                first = logits[[wanted[0] for wanted in rows]]
+                results.append(self._open(plan, first, [wanted[0] for wanted in members], batch))
+        live = [branch for result in results if isinstance(result, list) for branch in result if not branch.done]
+        self._continue(live, stepper)
         return [
             _collect(plan, result) if isinstance(result, list) else result
             for plan, result in zip(plans, results, strict=True)
@@ -123,12 +117,11 @@ class Decoder:
         held = tuple(label for label, score in scores.items() if score > 0.5)
         return Classification.of(plan.text, plan.task, held, scores)
 
-    def _open(self, plan: Plan, logits: Tensor, spots: list[tuple[int, int]], stepper: Stepper) -> list[_Branch]:
+    def _open(self, plan: Plan, logits: Tensor, spots: list[Spot], batch: TreeBatch) -> list[_Branch]:
         """Decide for each label whether it has spans, and choose the first token of those that have."""
         constraint = SpanConstraint(plan.text, self._vocabulary)
         branches = []
         for i, (label, spot) in enumerate(zip(plan.task.labels, spots, strict=True)):
-            batch = stepper.batch
             branch = _Branch(
                 label,
                 SpanWriter(constraint, self._marks),
@@ -210,6 +203,15 @@ def _is_choice(plan: Plan) -> bool:
     return plan.task.kind == "classify" and not plan.task.multi_label
 
 
+def _spots(plan: Plan, place: Place, length: int) -> list[Spot]:
+    """Return where a branch's logits are wanted: after its cue; for a whole label, before each of its tokens."""
+    last = (place.row, place.branch + length - 1)
+    if not _is_choice(plan):
+        return [last]
+    prompt_end = (place.row, place.prompt + len(plan.prompt) - 1)
+    return [prompt_end, *((place.row, place.branch + i) for i in range(length))]
+
+
 def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
     """Leave out the end mark of a whole answer: it is predicted, never read."""
     return branch[:-1] if _is_choice(plan) else branch
@@ -218,7 +220,8 @@ def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
 def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:
     cut = [branch.label for branch in branches if branch.truncated]
     warnings = tuple(
-        f"the answer of {label!r} was cut after {MAX_ANSWER_TOKENS} tokens: later spans may be missing." for label in cut
+        f"the answer of {label!r} was cut after {MAX_ANSWER_TOKENS} tokens: later spans may be missing."
+        for label in cut
     )
     spans = tuple(
         Span(branch.label, plan.text[start:end], start, end, score)

@@ -43,12 +43,15 @@ class TreeForward:
     @property
     def device(self) -> torch.device:
         """The device of the model."""
-        return cast(torch.device, self.model.device)
+        return self.model.device
 
     def batch(self, trees: list[Tree], *, row_tokens: int = 0) -> TreeBatch:
         """Lay trees out as the layout wants them; in ``"rows"`` each branch becomes a tree of its own, in order."""
         if self.layout == "rows":
-            return lay_out([single for tree in trees for single in tree.split()])
+            batch = lay_out([single for tree in trees for single in tree.split()])
+            rows = iter(batch.places)
+            batch.places = [[place for _ in tree.branches for place in next(rows)] for tree in trees]
+            return batch
         return lay_out(trees, row_tokens=row_tokens)
 
     def start(self, batch: TreeBatch, keep: Tensor) -> tuple[Tensor, Stepper]:
@@ -88,7 +91,7 @@ class TreeForward:
         """Compare a tree with its plain rows; return what is wrong, or an empty string."""
         if not self._takes_positions:
             return f"{self.model.config.model_type} takes no positions"
-        vocabulary = self.model.get_input_embeddings().num_embeddings
+        vocabulary = int(self.model.config.vocab_size)
         ids = [(7 * i + 3) % vocabulary for i in range(11)]
         tree = Tree(ids[:5], [ids[5:7], ids[7:10], ids[10:]])
         was_training = self.model.training

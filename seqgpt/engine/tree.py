@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,13 +36,12 @@ class Tree:
         return [Tree(self.prompt, [branch]) for branch in self.branches]
 
 
-@dataclass(frozen=True)
-class Placed:
-    """Where a tree stands in its batch: its row, and the columns at which the prompt and each branch begin."""
+class Place(NamedTuple):
+    """Where a branch stands in its batch: its row, and the columns at which its prompt and it begin."""
 
     row: int
     prompt: int
-    branches: tuple[int, ...]
+    branch: int
 
 
 @dataclass
@@ -53,14 +53,14 @@ class TreeBatch:
         position_ids: [B, T] positions, counted from the start of the token's own tree.
         node: [B, T] number of the prompt or branch that a token belongs to, unique in its row; -1 for padding.
         root: [B, T] number of the prompt of that node.
-        placed: Where each tree stands, in the order of the trees.
+        places: For each tree, in order, where each of its branches stands.
     """
 
     input_ids: Tensor
     position_ids: Tensor
     node: Tensor
     root: Tensor
-    placed: list[Placed]
+    places: list[list[Place]]
 
 
 def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> TreeBatch:
@@ -71,7 +71,8 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> T
         row_tokens: Trees share a row up to this length; 0 gives every tree a row of its own.
         pad_id: Token id at padding; never seen by another token.
     """
-    ids, positions, nodes, roots, placed = [], [], [], [], []
+    ids, positions, nodes, roots = [], [], [], []
+    places: list[list[Place]] = [[] for _ in trees]
     for row, members in enumerate(_rows(trees, row_tokens)):
         row_ids: list[int] = []
         row_positions: list[int] = []
@@ -89,7 +90,7 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> T
                 row_nodes += [root + node] * len(part)
                 row_roots += [root] * len(part)
             count += 1 + len(tree.branches)
-            placed.append((index, Placed(row, begin, tuple(columns[1:]))))
+            places[index] = [Place(row, begin, column) for column in columns[1:]]
         ids.append(row_ids)
         positions.append(row_positions)
         nodes.append(row_nodes)
@@ -99,7 +100,7 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> T
         _padded(positions, 0),
         _padded(nodes, PADDING),
         _padded(roots, PADDING),
-        [place for _, place in sorted(placed, key=lambda item: item[0])],
+        places,
     )
 
 

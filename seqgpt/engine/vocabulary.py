@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import cast
 
 from tokenizers import pre_tokenizers
 from transformers import PreTrainedTokenizerBase
@@ -54,7 +55,7 @@ class Vocabulary:
 
     def mark(self, mark: Mark) -> int:
         """Return the id of a structural mark."""
-        return int(self.tokenizer.convert_tokens_to_ids(str(mark)))
+        return cast(int, self.tokenizer.convert_tokens_to_ids(str(mark)))
 
     def encode(self, words: str) -> tuple[int, ...]:
         """Encode words as words: nothing in them becomes a special token, nothing is added."""

@@ -20,8 +20,12 @@ class TrainingArguments(transformers.TrainingArguments):
     max_labels: int = field(default=24, metadata={"help": "Most labels shown with one text in training."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
     eval_batch: int = field(default=32, metadata={"help": "Number of texts predicted together in evaluation."})
-    remove_unused_columns: bool = field(default=False, metadata={"help": "Must stay False: our batches are not columns."})
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Must stay False: our batches are not columns."}
+    )
     logging_steps: float = field(default=50, metadata={"help": "Log the loss every so many steps."})
-    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to log to: tensorboard, wandb, …"})
+    report_to: str | list[str] | None = field(
+        default="none", metadata={"help": "Where to log to: tensorboard, wandb, …"}
+    )
     save_total_limit: int | None = field(default=2, metadata={"help": "Number of checkpoints to keep."})
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin memory of batches."})

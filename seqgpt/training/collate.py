@@ -24,17 +24,12 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     """
     batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
     said: dict[tuple[int, int], Target] = {}
-    places = iter(batch.placed)
-    for example in examples:
-        if forward.layout == "rows":
-            spots = [(place.row, place.prompt, place.branches[0]) for place in (next(places) for _ in example.targets)]
-        else:
-            place = next(places)
-            spots = [(place.row, place.prompt, column) for column in place.branches]
-        for (row, prompt, column), targets in zip(spots, example.targets, strict=True):
+    for example, places in zip(examples, batch.places, strict=True):
+        prompt_tokens = len(example.tree.prompt)
+        for place, targets in zip(places, example.targets, strict=True):
             for target in targets:
-                at = column + target.offset if target.offset >= 0 else prompt + len(example.tree.prompt) - 1
-                said[row, at] = target
+                start = place.branch if target.offset >= 0 else place.prompt + prompt_tokens
+                said[place.row, start + target.offset] = target
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
     for spot in said:
         keep[spot] = True

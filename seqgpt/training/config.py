@@ -125,7 +125,9 @@ def read_run_config(raw: Mapping[str, Any], where: str = "config") -> RunConfig:
         problems.append("training must be a mapping: write 'training: {num_train_epochs: 3}'")
         training = {}
     known = [f.name for f in dataclasses.fields(TrainingArguments)]
-    problems += [f"unknown key 'training.{key}'.{did_you_mean(str(key), known)}" for key in training if key not in known]
+    problems += [
+        f"unknown key 'training.{key}'.{did_you_mean(str(key), known)}" for key in training if key not in known
+    ]
     if "output_dir" not in top:
         problems.append("output_dir is missing: name the folder that the run writes to")
     if bool(model.get("path")) == bool(model.get("config")):

@@ -72,7 +72,8 @@ def _spans(
         answer = _encode_answer(write_spans(groups.get(label, []), plan.text), vocabulary)
         allowed = _options(answer, SpanWriter(constraint, marks))
         targets = tuple(
-            Target(len(cue) - 1 + i, token, options) for i, (token, options) in enumerate(zip(answer, allowed, strict=True))
+            Target(len(cue) - 1 + i, token, options)
+            for i, (token, options) in enumerate(zip(answer, allowed, strict=True))
         )
         branches.append((cue + answer[:-1], targets))
     return branches

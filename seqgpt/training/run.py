@@ -40,7 +40,9 @@ def run_training(config: RunConfig) -> SeqGPT:
     directory = Path(config.output_dir)
     checkpoint = _last_checkpoint(directory, config)
     train = {name: read_source(name, "train", config.data, config.data.train_limit) for name in config.data.train}
-    held_out = {Path(name).stem: read_source(name, "eval", config.data, config.data.eval_limit) for name in config.data.eval}
+    held_out = {
+        Path(name).stem: read_source(name, "eval", config.data, config.data.eval_limit) for name in config.data.eval
+    }
     examples = [example for source in train.values() for example in source]
     seed = int(config.training.get("seed", 0))
     model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, seed)
@@ -92,7 +94,9 @@ class TrainingProgress(transformers.TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Open the bar."""
         if state.is_world_process_zero:
-            self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step", file=sys.stderr)
+            self._bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc="train", unit="step", file=sys.stderr
+            )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Move the bar."""
@@ -106,7 +110,9 @@ class TrainingProgress(transformers.TrainerCallback):
         if "loss" in logs:
             self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", epoch=f"{float(logs.get('epoch', 0)):.2f}")
         shown = {key[5:]: value for key, value in logs.items() if key.startswith("eval_")}
-        headline = [f"{key} {value:.3f}" for key, value in shown.items() if key.endswith(("offset_f1", "accuracy", "score"))]
+        headline = [
+            f"{key} {value:.3f}" for key, value in shown.items() if key.endswith(("offset_f1", "accuracy", "score"))
+        ]
         if headline:
             tqdm.write(f"step {state.global_step}: {', '.join(headline)}", file=sys.stderr)
 
@@ -145,7 +151,9 @@ def _last_checkpoint(directory: Path, config: RunConfig) -> str | None:
             "choose another output_dir, or delete this one."
         )
     if (directory / SETTINGS_FILE).is_file():
-        raise RunError(f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again.")
+        raise RunError(
+            f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
+        )
     checkpoint = get_last_checkpoint(str(directory))
     if checkpoint:
         _say(f"going on from {checkpoint}")

@@ -12,7 +12,7 @@ import transformers
 from torch.utils.data import Dataset
 
 from seqgpt.errors import DataError, RunError
-from seqgpt.evaluation import evaluate
+from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.training.arguments import TrainingArguments
@@ -109,10 +109,10 @@ class Trainer(transformers.Trainer):
             RunError: If the output directory holds another run, and this call does not resume it.
         """
         resume = kwargs.get("resume_from_checkpoint", args[0] if args else None)
-        check_run_directory(Path(self.args.output_dir), resuming=bool(resume))
+        check_run_directory(Path(str(self.args.output_dir)), resuming=bool(resume))
         self.seqgpt.trained = True
         output = super().train(*args, **kwargs)
-        self.model.eval()
+        self.seqgpt.model.eval()
         self.save_model()
         return output
 
@@ -146,16 +146,17 @@ class Trainer(transformers.Trainer):
         """
         sets = self._eval_examples if eval_dataset is None or eval_dataset is self.eval_dataset else {"": eval_dataset}
         began = time.perf_counter()
-        was_training = self.model.training
-        self.model.eval()
+        was_training = self.seqgpt.model.training
+        self.seqgpt.model.eval()
         metrics: dict[str, float] = {}
         headlines = []
         for name, examples in sets.items():
-            report = evaluate(self.seqgpt, _read(examples), name=name or "eval", progress=False)
             prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
-            metrics |= {f"{prefix}_{metric}": value for metric, value in report.metrics.items()}
-            headlines.append(report.headline)
-        self.model.train(was_training)
+            for members in by_kind(_read(examples)).values():
+                report = evaluate(self.seqgpt, members, name=name or "eval", progress=False)
+                metrics |= {f"{prefix}_{metric}": value for metric, value in report.metrics.items()}
+                headlines.append(report.headline)
+        self.seqgpt.model.train(was_training)
         metrics[f"{metric_key_prefix}_score"] = sum(headlines) / max(len(headlines), 1)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
@@ -165,7 +166,7 @@ class Trainer(transformers.Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         if self.args.should_save:
-            self.seqgpt.save_settings(Path(output_dir or self.args.output_dir))
+            self.seqgpt.save_settings(Path(str(output_dir or self.args.output_dir)))
 
 
 def check_run_directory(path: Path, *, resuming: bool) -> None:

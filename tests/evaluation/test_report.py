@@ -3,7 +3,7 @@ import json
 import pytest
 
 from seqgpt.errors import DataError
-from seqgpt.evaluation import evaluate, to_markdown
+from seqgpt.evaluation.report import evaluate, to_markdown
 from seqgpt.examples import Example
 
 NAMES = {"task": "extract", "labels": ["person", "place"]}

@@ -1,9 +1,9 @@
 import pytest
 
-from seqgpt.baselines import MajorityClass, SpanDictionary
 from seqgpt.data import load_recipe
 from seqgpt.errors import DataError
-from seqgpt.evaluation import evaluate
+from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
+from seqgpt.evaluation.report import evaluate
 from seqgpt.examples import Example
 from seqgpt.tasks import AtomicTask
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seqgpt.errors import DataError
+from seqgpt.evaluation.metrics import R, Score, check_pairs, class_scores, offset_f1, string_f1
 from seqgpt.examples import Example
-from seqgpt.metrics import R, Score, check_pairs, class_scores, offset_f1, string_f1
 from seqgpt.results import Classification, Extraction, Result
 from seqgpt.tasks import AtomicTask, TaskKind
 
@@ -103,16 +103,12 @@ def evaluate(predictor: Predictor, examples: Sequence[Example], *, name: str, pr
     return Report(name, kind, len(examples), metrics, per_label, abstention, seconds)
 
 
-def to_markdown(reports: Sequence[Report]) -> str:
-    """Lay reports out as a Markdown table, a line each, in percent; a metric that a report lacks is a dash."""
-    shown = ("offset_f1", "string_f1", "accuracy", "macro_f1")
-    columns = [metric for metric in shown if any(metric in report.metrics for report in reports)]
-    lines = [f"| name | n | {' | '.join(columns)} | texts/s |", "|---" * (len(columns) + 3) + "|"]
-    for report in reports:
-        numbers = [f"{100 * report.metrics[c]:.1f}" if c in report.metrics else "–" for c in columns]
-        name = report.name.replace("|", "\\|")
-        lines.append(f"| {name} | {report.n} | {' | '.join(numbers)} | {report.texts_per_second:.1f} |")
-    return "\n".join(lines) + "\n"
+def by_kind(examples: Sequence[Example]) -> dict[TaskKind, list[Example]]:
+    """Split examples into extractions and classifications; a kind without examples is left out."""
+    groups: dict[TaskKind, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.task.kind, []).append(example)
+    return groups
 
 
 def _scores(

@@ -1,0 +1,1 @@
+"""How good answers are: metrics, trivial baselines to hold them against, reports."""

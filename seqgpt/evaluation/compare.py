@@ -1,0 +1,105 @@
+"""A model on several data sets, beside the trivial baselines that it must beat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from seqgpt.data.recipe import load_recipe
+from seqgpt.data.sample import load_sample
+from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
+from seqgpt.evaluation.report import HEADLINES, Predictor, Report, by_kind, evaluate
+from seqgpt.examples import Example, read_jsonl
+
+# A string counts as an entry of the second dictionary if it is a span in at least half of its occurrences.
+_SURE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One data set: how the model did, and how the baselines did on the same examples."""
+
+    model: Report
+    baselines: dict[str, Report] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain JSON values."""
+        return self.model.to_dict() | {"baselines": {name: report.to_dict() for name, report in self.baselines.items()}}
+
+
+def compare(
+    predictor: Predictor,
+    names: Sequence[str],
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    baselines: bool = False,
+) -> list[Comparison]:
+    """Evaluate a predictor on data sets, one after another, with progress on standard error.
+
+    Args:
+        predictor: A model.
+        names: Recipes, JSONL files, or ``sample`` for the held-out part of the bundled examples.
+        split: The split of the recipes.
+        limit: Most examples of each, a seeded choice.
+        data_root: Folder of the data sets.
+        baselines: Also fit the trivial baselines on the training split, and measure them. Files have no training split,
+            so they get none.
+    """
+    comparisons = []
+    for name in names:
+        for kind, examples in by_kind(_read(name, split, limit, data_root)).items():
+            title = name if name not in ("sample",) else f"{name} ({kind})"
+            tqdm.write(f"{title}: {len(examples)} examples", file=sys.stderr)
+            report = evaluate(predictor, examples, name=title)
+            train = [] if not baselines or name.endswith(".jsonl") else _read(name, "train", None, data_root)
+            fitted = _fit(by_kind(train).get(kind, []), kind)
+            comparisons.append(
+                Comparison(
+                    report,
+                    {label: evaluate(one, examples, name=title, progress=False) for label, one in fitted.items()},
+                )
+            )
+    return comparisons
+
+
+def to_table(comparisons: Sequence[Comparison]) -> str:
+    """Lay comparisons out as a Markdown table, in percent: the headline metric, the baselines, and the time."""
+    columns = list(dict.fromkeys(name for one in comparisons for name in one.baselines))
+    lines = [
+        f"| data set | n | metric | {''.join(f'{name} | ' for name in columns)}model | seconds |",
+        "|---|---:|---|" + "---:|" * (len(columns) + 2),
+    ]
+    for one in comparisons:
+        shown = [f"{100 * one.baselines[name].headline:.1f}" if name in one.baselines else "–" for name in columns]
+        numbers = " | ".join([*shown, f"{100 * one.model.headline:.1f}", f"{one.model.seconds:.1f}"])
+        lines.append(f"| {one.model.name} | {one.model.n} | {HEADLINES[one.model.kind]} | {numbers} |")
+    return "\n".join(lines)
+
+
+def _read(name: str, split: str, limit: int | None, data_root: str | Path | None) -> list[Example]:
+    if name == "sample":
+        return load_sample("train" if split == "train" else "test")[:limit]
+    if name.endswith(".jsonl"):
+        return read_jsonl(name)[:limit]
+    return load_recipe(name).examples(split, limit=limit, data_root=data_root)
+
+
+def _fit(train: Sequence[Example], kind: str) -> dict[str, Predictor]:
+    if not train:
+        return {}
+    makers: dict[str, Callable[[], Predictor]] = (
+        {
+            "dictionary": lambda: SpanDictionary.fit(train),
+            "dictionary of sure entries": lambda: SpanDictionary.fit(train, min_share=_SURE_SHARE),
+        }
+        if kind == "extract"
+        else {"majority class": lambda: MajorityClass.fit(train)}
+    )
+    return {name: make() for name, make in makers.items()}
