@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -24,22 +26,26 @@ _HUES = (
     ("black on orange3", "#f8c99b"),
 )
 _BAR = 20
+# One visible character for each control character: rich would drop some (and so shift offsets) and print the others,
+# with which a text could steer the terminal.
+_VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
+_VISIBLE |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 def spans_to_terminal(
     text: str, labels: Sequence[str], spans: Sequence[Span], absent: Sequence[str], notes: Sequence[str], *, color: bool
 ) -> str:
     """Show a text with its spans in colour, and below it a line for each span."""
-    shown = Text(text)
+    shown = Text(_visible(text))
     lines = []
-    width = max((len(span.label) for span in spans), default=0)
+    width = max((cell_len(_one_line(span.label)) for span in spans), default=0)
     for span in spans:
         style = _HUES[labels.index(span.label) % len(_HUES)][0]
         shown.stylize(style, span.start, span.end)
         about = f"  {span.start}:{span.end}  {span.score:.2f}" + (f"  {span.status}" if span.status != "exact" else "")
-        lines.append(Text.assemble("  ", (span.label.ljust(width), style), "  ", repr(span.text), (about, "dim")))
+        lines.append(Text.assemble("  ", (_padded(span.label, width), style), "  ", repr(span.text), (about, "dim")))
     if absent:
-        lines.append(Text("  absent: " + ", ".join(absent), style="dim"))
+        lines.append(Text("  absent: " + _one_line(", ".join(absent)), style="dim"))
     return _render([shown, *lines, *_note_lines(notes)], color=color)
 
 
@@ -47,12 +53,13 @@ def classes_to_terminal(
     text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str], *, color: bool
 ) -> str:
     """Show a text, and below it a bar for each label, the most probable first."""
-    width = max(map(len, scores), default=0)
-    lines = [Text(text)]
+    width = max((cell_len(_one_line(label)) for label in scores), default=0)
+    lines = [Text(_visible(text))]
     for label, score in sorted(scores.items(), key=lambda item: -item[1]):
         style = "bold green" if label in held else "dim"
         bar = "█" * round(score * _BAR)
-        lines.append(Text(f"  {'✓' if label in held else ' '} {label.ljust(width)}  {score:.2f} {bar}", style=style))
+        line = f"  {'✓' if label in held else ' '} {_padded(label, width)}  {score:.2f} {bar}"
+        lines.append(Text(line.rstrip(), style=style))
     if not held:
         lines.append(Text("  none of these", style="bold"))
     return _render([*lines, *_note_lines(notes)], color=color)
@@ -64,7 +71,7 @@ def spans_to_html(
     """Show a text with its spans highlighted; nested and overlapping spans share their highlight."""
     cuts = sorted({0, len(text), *(s.start for s in spans), *(s.end for s in spans)})
     body = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         covering = [s for s in spans if s.start <= start and end <= s.end]
         words = html.escape(text[start:end]).replace("\n", "<br>")
         if covering:
@@ -91,8 +98,23 @@ def classes_to_html(text: str, held: Sequence[str], scores: Mapping[str, float],
     return f"<div>{words}</div><table>{''.join(rows)}</table>{none}{_html_notes(notes)}"
 
 
+def _visible(words: str) -> str:
+    """Replace control characters by visible ones, one for one, so that offsets stay."""
+    return words.translate(_VISIBLE)
+
+
+def _one_line(words: str) -> str:
+    return _visible(words).replace("\n", "␊").replace("\t", "␉")
+
+
+def _padded(label: str, width: int) -> str:
+    """Pad a label to a width in terminal cells, of which a Chinese character takes two."""
+    shown = _one_line(label)
+    return shown + " " * (width - cell_len(shown))
+
+
 def _note_lines(notes: Sequence[str]) -> list[Text]:
-    return [Text(f"  note: {note}", style="yellow") for note in notes]
+    return [Text(f"  note: {_one_line(note)}", style="yellow") for note in notes]
 
 
 def _html_notes(notes: Sequence[str]) -> str:
@@ -100,7 +122,14 @@ def _html_notes(notes: Sequence[str]) -> str:
 
 
 def _render(lines: Sequence[Text], *, color: bool) -> str:
-    console = Console(force_terminal=color, no_color=not color, soft_wrap=True, color_system="256" if color else None)
+    console = Console(
+        force_terminal=color,
+        force_jupyter=False,
+        no_color=not color,
+        soft_wrap=True,
+        color_system="256" if color else None,
+        legacy_windows=False,
+    )
     with console.capture() as capture:
         for line in lines:
             console.print(line)

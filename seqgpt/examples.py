@@ -1,29 +1,32 @@
 """Examples: a text, a task and its gold answer; and the JSONL format, one example a line.
 
-    {"text": "…", "task": "extract", "labels": ["人物", "地点"], "answer": {"人物": ["杰克逊", {"text": "罗德曼", "start": 12}]}}
+    {"text": "…", "task": "extract", "labels": ["人物", "地点"], "answer": {"人物": [{"text": "乔丹", "start": 9}]}}
     {"text": "…", "task": "classify", "labels": ["praise", "complaint"], "answer": ["praise"]}
 
-``labels`` may be ``{label: description}``; ``multi_label`` and ``none`` stand where they are true; ``id``, ``family`` and
-``language`` are optional. The same format serves training data, gold files and, without ``answer``, texts to predict.
+``labels`` may be ``{label: description}``; ``multi_label`` and ``none`` stand where they are true; ``id``, ``family``
+and ``language`` are optional. The same format serves training data, gold files and, without ``answer``, texts to
+predict.
 """
 
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from seqgpt.errors import DataError, GroundingError, LabelError, TextError, did_you_mean
 from seqgpt.grounding import by_label, ground, occurrences
-from seqgpt.results import Classification, Extraction, Result
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.results import Extraction, Result, Span
+from seqgpt.tasks import AtomicTask, check_text, half_surrogate
 from seqgpt.templates.base import gold_labels
 
 OnBadRow = Literal["error", "skip"]
 
 _KEYS = ("text", "task", "labels", "answer", "multi_label", "none", "id", "family", "language")
+_NOTES = ("id", "family", "language")
 
 
 @dataclass(frozen=True)
@@ -53,31 +56,28 @@ class Example:
         return self.gold.task
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the example as one line of JSONL has it; repeated strings get their ``start``."""
+        """Return the example as one line of JSONL has it.
+
+        Repeated strings get their ``start``, unless they are marked ambiguous. The task's name and the scores are left
+        out: they belong to a prediction.
+        """
         record: dict[str, Any] = {"text": self.text, **self.task.to_dict()}
         record.pop("name", None)
         if isinstance(self.gold, Extraction):
             groups = by_label(self.gold.spans)
             record["answer"] = {
-                label: [
-                    span.text
-                    if len(occurrences(span.text, self.text)) == 1
-                    else {"text": span.text, "start": span.start}
-                    for span in groups[label]
-                ]
-                for label in self.task.labels
-                if label in groups
+                label: _mentions(groups[label], self.text) for label in self.task.labels if label in groups
             }
         else:
             record["answer"] = list(self.gold.labels)
-        return record | {key: getattr(self, key) for key in ("id", "family", "language") if getattr(self, key)}
+        return record | {key: getattr(self, key) for key in _NOTES if getattr(self, key)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Example:
         """Read one line of JSONL.
 
         Raises:
-            DataError: If a key is missing or unknown.
+            DataError: If a key is missing or unknown, or a value is of the wrong type.
             LabelError, TextError, GroundingError: If labels, text or answer are wrong.
         """
         for key in record:
@@ -90,18 +90,50 @@ class Example:
         gold: Result
         if task.kind == "extract":
             if not isinstance(answer, Mapping):
-                raise DataError(f"the answer of an extraction must be {{label: [span, …]}}, not {answer!r}.")
+                raise DataError(
+                    f"the answer of an extraction must be {{label: [span, …]}}, not {answer!r}: "
+                    "write {} if every label is absent."
+                )
             gold = ground(task, answer, text)
         else:
             if not isinstance(answer, (str, list, tuple)):
-                raise DataError(f"the answer of a classification must be a list of labels, not {answer!r}.")
-            gold = _classified(task, answer, text)
-        return cls(gold, **{key: str(record[key]) for key in ("id", "family", "language") if key in record})
+                raise DataError(
+                    f"the answer of a classification must be a list of labels, not {answer!r}: "
+                    "write [] if no label holds."
+                )
+            gold = gold_labels(task, answer, text)
+        return cls(gold, **{key: _note(record, key) for key in _NOTES})
 
 
-def _classified(task: AtomicTask, answer: Any, text: str) -> Classification:
-    labels = gold_labels(task, answer, text).labels
-    return Classification.of(text, task, labels)
+def _mentions(spans: list[Span], text: str) -> list[str | dict[str, Any]]:
+    """Write the spans of one label as :func:`seqgpt.grounding.ground` reads them back, without a start where it can."""
+    groups: dict[str, list[Span]] = {}
+    for span in spans:
+        groups.setdefault(span.text, []).append(span)
+    plain: set[tuple[str, str]] = set()
+    for string, group in groups.items():
+        starts = occurrences(string, text)
+        sure = {span.start for span in group if span.status == "exact"}
+        guessed = [span.start for span in group if span.status == "ambiguous"]
+        free = [start for start in starts if start not in sure]
+        if guessed == free[: len(guessed)] and len(guessed) < len(free):
+            plain.add((string, "ambiguous"))
+        if len(starts) == 1:
+            plain.add((string, "exact"))
+    return [
+        span.text if (span.text, span.status) in plain else {"text": span.text, "start": span.start} for span in spans
+    ]
+
+
+def _note(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if value is None:
+        return ""
+    if type(value) not in (str, int):
+        raise DataError(f"{key} is {value!r}: write it as a string.")
+    if half_surrogate(str(value)) is not None:
+        raise DataError(f"{key} {value!r} has half of a surrogate pair: decode it with errors='replace' first.")
+    return str(value)
 
 
 @dataclass
@@ -133,6 +165,11 @@ def read_jsonl(path: str | Path, *, on_bad_row: OnBadRow = "error", bad_rows: Ba
     Raises:
         DataError: If the file cannot be read, or a row is wrong; the message has file and line number.
     """
+    if on_bad_row not in get_args(OnBadRow):
+        raise DataError(
+            f"unknown on_bad_row {on_bad_row!r}.{did_you_mean(on_bad_row, get_args(OnBadRow))} "
+            f"Use {' or '.join(map(repr, get_args(OnBadRow)))}."
+        )
     if on_bad_row == "skip" and bad_rows is None:
         raise DataError("on_bad_row='skip' needs bad_rows=BadRows(), where the skipped rows are counted.")
     examples = []
@@ -154,36 +191,59 @@ def read_jsonl(path: str | Path, *, on_bad_row: OnBadRow = "error", bad_rows: Ba
 def read_records(path: str | Path) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """Yield ``(line number, record)`` of a JSONL file; a line that is not a JSON object yields its error instead.
 
+    Blank lines are passed over, but counted.
+
     Raises:
-        DataError: If there is no such file.
+        DataError: If the file cannot be read.
     """
     try:
-        lines = Path(path).read_bytes().split(b"\n")
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.removeprefix(BOM_UTF8).strip():
+                    yield number, parse_record(line)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}. Check the path.") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield number, parse_record(line)
 
 
 def parse_record(line: bytes) -> dict[str, Any] | DataError:
     """Parse one line of JSONL; return, rather than raise, what is wrong with it."""
+    line = line.removeprefix(BOM_UTF8).rstrip()
     try:
-        record = json.loads(line.decode("utf-8-sig"))
+        record = json.loads(line.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError as error:
         return DataError(f"byte {error.start} (0x{line[error.start]:02x}) is not UTF-8: save the file as UTF-8.")
     except json.JSONDecodeError as error:
         return DataError(f"not JSON at column {error.colno} ({error.msg}): write one JSON object a line.")
+    except DataError as error:
+        return error
+    except (RecursionError, ValueError):  # brackets nested by the thousand, or a number of thousands of digits
+        return DataError("not an example (a value is nested too deep, or too long a number): write it as documented.")
     if not isinstance(record, dict):
-        return DataError(f"a line must be a JSON object, not {type(record).__name__}.")
+        return DataError(f"a line must be a JSON object, not {type(record).__name__}: write one JSON object a line.")
     return record
 
 
 def write_jsonl(path: str | Path, examples: Iterable[Example]) -> None:
-    """Write examples to a JSONL file, one a line."""
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-        for example in examples:
-            file.write(json.dumps(example.to_dict(), ensure_ascii=False) + "\n")
+    """Write examples to a JSONL file, one a line.
+
+    Raises:
+        DataError: If the file cannot be written.
+    """
+    try:
+        with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+            for example in examples:
+                file.write(json.dumps(example.to_dict(), ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}. Check the path.") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DataError(f"key {twice!r} is given twice: give each key once.")
+    return record
 
 
 __all__ = ["BadRows", "Example", "OnBadRow", "parse_record", "read_jsonl", "read_records", "write_jsonl"]

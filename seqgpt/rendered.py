@@ -19,6 +19,15 @@ class Mark(str):
 Piece = str  # a Mark, or words
 
 
+def is_mark(piece: Piece, *marks: Mark) -> bool:
+    """Tell a mark from words that are spelt like it; with ``marks``, say whether it is one of them.
+
+    >>> is_mark(Mark("<|end|>"), Mark("<|end|>")), is_mark("<|end|>", Mark("<|end|>"))
+    (True, False)
+    """
+    return isinstance(piece, Mark) and (not marks or piece in marks)
+
+
 class Rendered(str):
     r"""A string that remembers its pieces: structural marks, and the words between them.
 
@@ -36,10 +45,18 @@ class Rendered(str):
 
     @classmethod
     def join(cls, pieces: Iterable[Piece], *, escape: bool = True) -> Rendered:
-        """Render pieces as a string; ``escape=False`` for formats that have no way to tell words from marks."""
-        kept = tuple(piece for piece in pieces if piece)
+        """Render pieces as a string; ``escape=False`` for formats that have no way to tell words from marks.
+
+        Words that follow words become one piece, because the string does not show where they met.
+        """
+        kept: list[Piece] = []
+        for piece in filter(None, pieces):
+            if escape and kept and not isinstance(piece, Mark) and not isinstance(kept[-1], Mark):
+                kept[-1] += piece
+            else:
+                kept.append(piece)
         rendered = cls("".join(p if isinstance(p, Mark) or not escape else _IN_WORDS.sub(r"<\1\\|", p) for p in kept))
-        rendered.pieces = kept
+        rendered.pieces = tuple(kept)
         return rendered
 
     @classmethod

@@ -6,15 +6,17 @@ into the caller's own string, in code points: ``text[span.start:span.end] == spa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from seqgpt import display
-from seqgpt.errors import DataError, GroundingError, LabelError
-from seqgpt.tasks import AtomicTask
+from seqgpt.errors import DataError, GroundingError, LabelError, did_you_mean
+from seqgpt.tasks import AtomicTask, TaskKind
 
 SpanStatus = Literal["exact", "ambiguous"]
+
+_TYPES: dict[TaskKind, str] = {"extract": "Extraction", "classify": "Classification"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,17 @@ class Span:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Span:
-        """Rebuild a span from ``to_dict``."""
+        """Rebuild a span from ``to_dict``.
+
+        Raises:
+            DataError: If a key is missing or unknown, or a value is of the wrong type.
+        """
+        _need(record, "span", ("label", "text", "start", "end"), (*cls.__slots__,))
+        for key in ("start", "end"):
+            if type(record[key]) is not int:
+                raise DataError(f"{key} of a span is {record[key]!r}: give a whole number of characters.")
+        if record.get("status", "exact") not in get_args(SpanStatus):
+            raise DataError(f"status of a span is {record['status']!r}: use {' or '.join(get_args(SpanStatus))}.")
         return cls(**record)
 
 
@@ -70,7 +82,7 @@ class Extraction:
         raw: The answer as the model wrote it; empty where there is none. Not part of equality.
 
     Raises:
-        GroundingError: If a span is not in the text at its offsets.
+        GroundingError: If a span is not in the text at its offsets, stands twice, or stands out of order.
         LabelError: If a span's label was not asked, or the absent labels are not exactly those without a span.
     """
 
@@ -83,6 +95,10 @@ class Extraction:
     raw: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        _check_task(self.task, "extract")
+        _freeze(self, "spans", "absent", "warnings")
+        rank = {label: i for i, label in enumerate(self.task.labels)}
+        before = (-1, -1, -1)
         for span in self.spans:
             found = self.text[span.start : span.end] if 0 <= span.start <= span.end else ""
             if found != span.text or not span.text:
@@ -90,10 +106,15 @@ class Extraction:
                     f"span {span.text!r} is not in the text at {span.start}:{span.end} (found {found!r}): "
                     "give the string as it stands in the text, or its right start."
                 )
-        answered = {span.label for span in self.spans}
-        for label in answered:
-            self.task.require(label)
-        if self.absent != tuple(label for label in self.task.labels if label not in answered):
+            self.task.require(span.label)
+            place = (rank[span.label], span.start, span.end)
+            if place <= before:
+                raise GroundingError(
+                    f"span {span.text!r} of {span.label!r} at {span.start}:{span.end} is repeated or out of order: "
+                    "use Extraction.of(text, task, spans), which sorts them."
+                )
+            before = place
+        if self.absent != _without(self.task, self.spans):
             raise LabelError(
                 "every asked label must be either answered or absent: use Extraction.of(text, task, spans)."
             )
@@ -103,25 +124,28 @@ class Extraction:
         cls,
         text: str,
         task: AtomicTask,
-        spans: tuple[Span, ...],
+        spans: Sequence[Span],
         *,
         truncated: bool = False,
         warnings: tuple[str, ...] = (),
         raw: str = "",
     ) -> Extraction:
-        """Build an extraction from its spans: sort them, drop exact repeats, and list the absent labels."""
+        """Build an extraction from its spans: sort them, and list the absent labels.
+
+        Of spans that are the same but for their scores, the most probable is kept.
+        """
         rank = {label: i for i, label in enumerate(task.labels)}
-        for span in spans:
-            task.require(span.label)
         best: dict[tuple[int, int, int], Span] = {}
         for span in spans:
-            best.setdefault((rank[span.label], span.start, span.end), span)
-        answered = {span.label for span in spans}
+            task.require(span.label)
+            place = (rank[span.label], span.start, span.end)
+            if place not in best or _certainty(span) > _certainty(best[place]):
+                best[place] = span
         return cls(
             text=text,
             task=task,
-            spans=tuple(best[key] for key in sorted(best)),
-            absent=tuple(label for label in task.labels if label not in answered),
+            spans=tuple(best[place] for place in sorted(best)),
+            absent=_without(task, spans),
             truncated=truncated,
             warnings=warnings,
             raw=raw,
@@ -145,8 +169,13 @@ class Extraction:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Extraction:
-        """Rebuild an extraction from ``to_dict``."""
-        task = _task_of(record, "extract")
+        """Rebuild an extraction from ``to_dict``.
+
+        Raises:
+            DataError: If a key is missing, or the record is of another task.
+            GroundingError, LabelError: If the result is not consistent.
+        """
+        task = _task_of(record, "extract", ("text", "spans", "absent"))
         return cls(
             text=record["text"],
             task=task,
@@ -188,21 +217,35 @@ class Classification:
         raw: The answer as the model wrote it; empty where there is none. Not part of equality.
 
     Raises:
-        LabelError: If a label was not asked, or more than one holds in a single-label task.
+        LabelError: If a label was not asked, stands twice or out of order, or has no score; or if more than one holds
+            in a single-label task.
     """
 
     text: str
     task: AtomicTask
     labels: tuple[str, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     abstained: bool = False
     truncated: bool = False
     warnings: tuple[str, ...] = ()
     raw: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for label in (*self.labels, *self.scores):
+        _check_task(self.task, "classify")
+        _freeze(self, "labels", "warnings")
+        for label in self.labels:
             self.task.require(label)
+        if self.scores.keys() != set(self.task.labels):
+            for label in self.scores:
+                self.task.require(label)
+            missing = [label for label in self.task.labels if label not in self.scores]
+            raise LabelError(f"label {missing[0]!r} has no score: give every label one, or use Classification.of(...).")
+        object.__setattr__(self, "scores", {label: float(self.scores[label]) for label in self.task.labels})
+        if self.labels != tuple(label for label in self.task.labels if label in self.labels):
+            raise LabelError(
+                f"the labels {list(self.labels)} are repeated or out of order: "
+                "use Classification.of(...), which sorts them."
+            )
         if len(self.labels) > 1 and not self.task.multi_label:
             raise LabelError(f"a single-label task has one answer, not {list(self.labels)}: use multi_label=True.")
         if self.abstained == bool(self.labels):
@@ -254,8 +297,13 @@ class Classification:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Classification:
-        """Rebuild a classification from ``to_dict``."""
-        task = _task_of(record, "classify")
+        """Rebuild a classification from ``to_dict``.
+
+        Raises:
+            DataError: If a key is missing, or the record is of another task.
+            LabelError: If the result is not consistent.
+        """
+        task = _task_of(record, "classify", ("text", "labels", "scores", "abstained"))
         return cls(
             text=record["text"],
             task=task,
@@ -286,8 +334,15 @@ Result = Extraction | Classification
 
 
 def result_from_dict(record: Mapping[str, Any]) -> Result:
-    """Rebuild an extraction or a classification from its ``to_dict``, whichever it is."""
-    return Extraction.from_dict(record) if record.get("task") == "extract" else Classification.from_dict(record)
+    """Rebuild an extraction or a classification from its ``to_dict``, whichever it is.
+
+    Raises:
+        DataError: If the record is neither, or a key is missing.
+    """
+    _need(record, "result", ("task",))
+    if record["task"] not in _TYPES:
+        raise DataError(f"unknown task {record['task']!r} of a result: it must be {' or '.join(map(repr, _TYPES))}.")
+    return Extraction.from_dict(record) if record["task"] == "extract" else Classification.from_dict(record)
 
 
 def _notes(result: Result) -> dict[str, Any]:
@@ -313,7 +368,39 @@ def _brief_notes(result: Result) -> str:
     return ("; truncated" if result.truncated else "") + "".join(f"; {warning}" for warning in result.warnings)
 
 
-def _task_of(record: Mapping[str, Any], kind: str) -> AtomicTask:
-    if record.get("task") != kind:
-        raise DataError(f"this record is of task {record.get('task')!r}, not {kind!r}: use result_from_dict(record).")
+def _task_of(record: Mapping[str, Any], kind: TaskKind, needed: tuple[str, ...]) -> AtomicTask:
+    _need(record, "result", ("task",))
+    if record["task"] != kind:
+        raise DataError(f"this record is of task {record['task']!r}, not {kind!r}: use result_from_dict(record).")
+    _need(record, "result", ("asked", *needed))
     return AtomicTask.from_dict(record["asked"])
+
+
+def _need(record: object, what: str, needed: tuple[str, ...], known: tuple[str, ...] = ()) -> None:
+    if not isinstance(record, Mapping):
+        raise DataError(f"a {what} must be a JSON object, not {record!r}: give what to_dict() returned.")
+    for key in needed:
+        if key not in record:
+            raise DataError(f"key {key!r} of a {what} is missing: it needs {', '.join(needed)}.")
+    for key in record:
+        if known and key not in known:
+            raise DataError(f"unknown key {key!r} in a {what}.{did_you_mean(str(key), known)} Leave it out.")
+
+
+def _check_task(task: AtomicTask, kind: TaskKind) -> None:
+    if task.kind != kind:
+        raise LabelError(f"{task!r} is not answered by this type: use {_TYPES[task.kind]}.")
+
+
+def _freeze(result: Result, *names: str) -> None:
+    for name in names:
+        object.__setattr__(result, name, tuple(getattr(result, name)))
+
+
+def _without(task: AtomicTask, spans: Sequence[Span]) -> tuple[str, ...]:
+    answered = {span.label for span in spans}
+    return tuple(label for label in task.labels if label not in answered)
+
+
+def _certainty(span: Span) -> tuple[float, bool]:
+    return span.score, span.status == "exact"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from seqgpt.errors import LabelError, TextError, did_you_mean
+from seqgpt.errors import DataError, LabelError, TextError, did_you_mean
 
 if TYPE_CHECKING:
     from seqgpt.rendered import Rendered
@@ -49,7 +49,8 @@ class AtomicTask:
     def __post_init__(self) -> None:
         if self.kind not in ("extract", "classify"):
             raise LabelError(f"unknown task {self.kind!r}: use 'extract' or 'classify'.")
-        _check_labels(self.labels)
+        object.__setattr__(self, "labels", _checked_labels(self.labels))
+        object.__setattr__(self, "descriptions", _checked_descriptions(self.descriptions))
         for label in self.descriptions:
             self.require(label)
         if self.kind == "extract" and (self.multi_label or self.none):
@@ -108,13 +109,14 @@ class AtomicTask:
 
         Args:
             gold: For extraction ``{label: [span, …]}``, where a span is a string or ``{"text": …, "start": …}``; for
-                classification a list of labels, or one label. A result (``Extraction``, ``Classification``) is gold too.
+                classification a list of labels, or one label. A result (``Extraction``, ``Classification``) is gold
+                too.
             text: The text in which the spans stand. Without it, spans are taken as unrepeated strings.
             template: The answer language; the library's own by default.
 
         Raises:
             LabelError: If a label was not asked, or the template cannot write it.
-            GroundingError: If a span is not in the text.
+            GroundingError: If a span is not in the text, or the template cannot write it.
         """
         return _template(template).answer(self, gold, text)
 
@@ -124,6 +126,8 @@ class AtomicTask:
         Raises:
             AnswerError: If the answer is not of the template's language (the library's own is read strictly, the
                 released model's leniently, with warnings in the result).
+            LabelError: If the answer speaks of a label that was not asked.
+            GroundingError: If a span of the answer is not in the text.
         """
         check_text(text)
         return _template(template).parse(self, answer, text)
@@ -156,9 +160,23 @@ class AtomicTask:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> AtomicTask:
-        """Rebuild a task from ``to_dict``."""
-        options = {key: record[key] for key in ("multi_label", "none", "name") if key in record}
-        return cls(record["task"], *_split_labels(record["labels"]), **options)
+        """Rebuild a task from ``to_dict``; other keys of the record are not looked at.
+
+        Raises:
+            DataError: If a key is missing, or a flag is not true or false.
+            LabelError: If the task or its labels are wrong.
+        """
+        for key in ("task", "labels"):
+            if key not in record:
+                raise DataError(f"key {key!r} is missing: a task needs task and labels.")
+        for key in ("multi_label", "none"):
+            if not isinstance(record.get(key, False), bool):
+                raise DataError(f"{key} is {record[key]!r}: write true or false.")
+        name = record.get("name", "")
+        if not isinstance(name, str):
+            raise DataError(f"the name of a task must be a string, not {name!r}: write it in quotes.")
+        flags = {key: record.get(key, False) for key in ("multi_label", "none")}
+        return cls(record["task"], *_split_labels(record["labels"]), **flags, name=name)
 
     def __repr__(self) -> str:
         options = [f"{key}=True" for key in ("multi_label", "none") if getattr(self, key)]
@@ -173,13 +191,23 @@ def check_text(text: object) -> str:
         raise TextError(f"a text must be a string, not {type(text).__name__}: pass str, or a list of str for several.")
     if not text.strip():
         raise TextError("the text is empty: give at least one character that is not white space.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise TextError(
-            f"the text has half of a surrogate pair at {error.start}: decode it with errors='replace' first."
-        ) from None
+    half = half_surrogate(text)
+    if half is not None:
+        raise TextError(f"the text has half of a surrogate pair at {half}: decode it with errors='replace' first.")
     return text
+
+
+def half_surrogate(words: str) -> int | None:
+    """Return where half of a surrogate pair stands, which no file can hold; None if there is none.
+
+    >>> half_surrogate("ab" + chr(0xD83D)), half_surrogate("ab😀")
+    (2, None)
+    """
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
 
 
 def _template(name: str | None) -> Template:
@@ -188,28 +216,51 @@ def _template(name: str | None) -> Template:
     return get_template(name)
 
 
-def _split_labels(labels: Labels) -> tuple[tuple[str, ...], dict[str, str]]:
+def _split_labels(labels: object) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    if isinstance(labels, Mapping):
+        return tuple(labels), labels
+    return _as_tuple(labels), {}
+
+
+def _as_tuple(labels: object) -> tuple[str, ...]:
     if isinstance(labels, str):
         raise LabelError(f"labels must be a list or a dict, not the string {labels!r}: write [{labels!r}].")
-    if isinstance(labels, Mapping):
-        described = labels
-        return tuple(described), {label: text for label, text in described.items() if text}
-    return tuple(labels), {}
+    if isinstance(labels, (bytes, set, frozenset)) or not isinstance(labels, Iterable):
+        raise LabelError(f"labels must be a list or a dict, not {labels!r}: put them in a list, in order.")
+    return tuple(labels)
 
 
-def _check_labels(labels: Iterable[object]) -> None:
+def _checked_labels(labels: object) -> tuple[str, ...]:
+    checked = _as_tuple(labels)
+    if not checked:
+        raise LabelError("there are no labels: give at least one.")
     seen: set[str] = set()
-    for label in labels:
+    for label in checked:
         if not isinstance(label, str):
             raise LabelError(f"a label must be a string, not {label!r}: write it in words.")
         if not label.strip():
             raise LabelError("a label is empty: name what you ask for.")
         if label in seen:
             raise LabelError(f"label {label!r} is given twice: give each label once.")
-        check_text(label)
+        if half_surrogate(label) is not None:
+            raise LabelError(f"label {label!r} has half of a surrogate pair: decode it with errors='replace' first.")
         seen.add(label)
-    if not seen:
-        raise LabelError("there are no labels: give at least one.")
+    return checked
+
+
+def _checked_descriptions(descriptions: Mapping[str, object]) -> dict[str, str]:
+    checked: dict[str, str] = {}
+    for label, words in descriptions.items():
+        if words is None or (isinstance(words, str) and not words.strip()):
+            continue
+        if not isinstance(words, str):
+            raise LabelError(f"the description of {label!r} must be a string, not {words!r}: write it in words.")
+        if half_surrogate(words) is not None:
+            raise LabelError(
+                f"the description of {label!r} has half of a surrogate pair: decode it with errors='replace' first."
+            )
+        checked[label] = words
+    return checked
 
 
 def _brief(labels: Sequence[str], most: int = 8) -> str:

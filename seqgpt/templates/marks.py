@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 from seqgpt.errors import AnswerError, GroundingError
 from seqgpt.grounding import by_label, occurrences
-from seqgpt.rendered import Mark, Piece, Rendered
+from seqgpt.rendered import Mark, Piece, Rendered, is_mark
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
@@ -102,39 +102,15 @@ class MarksTemplate:
 
     def parse(self, task: AtomicTask, answer: str, text: str) -> Result:
         """Read an answer; every label must be answered once, in any order."""
-        pieces = list(Rendered.read(answer).pieces)
+        pieces, raw = Rendered.read(answer).pieces, str(answer)
         if task.kind == "extract":
-            lines = self._read_lines(task, pieces, (NONE, END))
+            lines = _read_lines(task, pieces, (NONE, END))
             spans = [span for label, line in lines.items() for span in read_spans(label, line, text)]
-            return Extraction.of(text, task, tuple(spans), raw=answer)
+            return Extraction.of(text, task, tuple(spans), raw=raw)
         if task.multi_label:
-            held = [label for label, line in self._read_lines(task, pieces, (NONE, YES)).items() if line == [YES]]
-            return Classification.of(text, task, tuple(held), raw=answer)
-        if pieces == [NONE] and task.none:
-            return Classification.of(text, task, (), raw=answer)
-        if len(pieces) != 2 or pieces[1] is not pieces[-1] or pieces[1] != END or isinstance(pieces[0], Mark):
-            raise AnswerError(f"{answer!r} is not one label and {END}: is it of template {self.name!r}?")
-        return Classification.of(text, task, (unlead(pieces[0]),), raw=answer)
-
-    def _read_lines(self, task: AtomicTask, pieces: list[Piece], closing: tuple[Mark, ...]) -> dict[str, list[Piece]]:
-        lines: dict[str, list[Piece]] = {}
-        while pieces:
-            stop = next((i for i, p in enumerate(pieces) if isinstance(p, Mark) and p in closing), None)
-            if stop is None or len(pieces) < 3 or pieces[1] != IS or isinstance(pieces[0], Mark):
-                raise AnswerError(
-                    f"{''.join(pieces)!r} is not a label, {IS} and its answer: is it of template {self.name!r}?"
-                )
-            label = unlead(pieces[0])
-            task.require(label)
-            if label in lines:
-                raise AnswerError(f"label {label!r} is answered twice: keep one of the answers.")
-            lines[label], pieces = pieces[2 : stop + 1], pieces[stop + 1 :]
-        for label in task.labels:
-            if label not in lines:
-                raise AnswerError(
-                    f"label {label!r} is not answered: write {''.join(cue(label))}{NONE} if it is absent."
-                )
-        return lines
+            held = [label for label, line in _read_lines(task, pieces, (NONE, YES)).items() if _read_yes(label, line)]
+            return Classification.of(text, task, tuple(held), raw=raw)
+        return Classification.of(text, task, _read_choice(task, pieces), raw=raw)
 
 
 def opening(task: AtomicTask) -> Mark:
@@ -172,22 +148,23 @@ def read_spans(label: str, pieces: Sequence[Piece], text: str) -> list[Span]:
         AnswerError: If marks and words do not follow one another as they should.
         GroundingError: If a string does not occur (again) after the span before it.
     """
-    if list(pieces) == [NONE]:
+    if len(pieces) == 1 and is_mark(pieces[0], NONE):
         return []
+    if not pieces or not is_mark(pieces[-1], END):
+        raise AnswerError(f"the answer of {label!r} does not end with {END}: is it cut off?")
     spans: list[Span] = []
     before, skips = (-1, -1), 0
     expect_words = True
-    for piece in pieces:
-        mark = isinstance(piece, Mark)
-        if mark and piece == SKIP and expect_words:
+    for i, piece in enumerate(pieces):
+        if expect_words and is_mark(piece, SKIP):
             skips += 1
-        elif not mark and expect_words:
+        elif expect_words and not is_mark(piece):
             spans.append(place(label, unlead(piece), text, before, skips))
             before, skips, expect_words = (spans[-1].start, spans[-1].end), 0, False
-        elif mark and piece in (NEXT, END) and not expect_words:
-            expect_words = piece == NEXT
+        elif not expect_words and is_mark(piece, END if i == len(pieces) - 1 else NEXT):
+            expect_words = True
         else:
-            raise AnswerError(f"unexpected {str(piece)!r} in the answer of {label!r}: is the answer of this template?")
+            raise AnswerError(f"unexpected {str(piece)!r} in the answer of {label!r}: is it of another template?")
     return spans
 
 
@@ -199,11 +176,52 @@ def place(label: str, string: str, text: str, before: tuple[int, int], skips: in
     return Span(label, string, later[skips], later[skips] + len(string))
 
 
+def _read_lines(task: AtomicTask, pieces: Sequence[Piece], closing: tuple[Mark, ...]) -> dict[str, Sequence[Piece]]:
+    lines: dict[str, Sequence[Piece]] = {}
+    start = 0
+    while start < len(pieces):
+        stop = next((i for i in range(start, len(pieces)) if is_mark(pieces[i], *closing)), None)
+        if stop is None or stop < start + 2 or is_mark(pieces[start]) or not is_mark(pieces[start + 1], IS):
+            raise AnswerError(
+                f"{str(Rendered.join(pieces[start:]))!r} is not a label, {IS} and its answer: "
+                "is it cut off, or of another template?"
+            )
+        label = unlead(pieces[start])
+        task.require(label)
+        if label in lines:
+            raise AnswerError(f"label {label!r} is answered twice: keep one of the answers.")
+        lines[label] = pieces[start + 2 : stop + 1]
+        start = stop + 1
+    for label in task.labels:
+        if label not in lines:
+            absent = Rendered.join([*cue(label), NONE])
+            raise AnswerError(f"label {label!r} is not answered: write {str(absent)!r} if it is absent.")
+    return lines
+
+
+def _read_yes(label: str, line: Sequence[Piece]) -> bool:
+    if len(line) != 1:
+        raise AnswerError(
+            f"the answer of {label!r} is {str(Rendered.join(line))!r}: it must be {YES} or {NONE}, and nothing else."
+        )
+    return is_mark(line[0], YES)
+
+
+def _read_choice(task: AtomicTask, pieces: Sequence[Piece]) -> tuple[str, ...]:
+    if task.none and len(pieces) == 1 and is_mark(pieces[0], NONE):
+        return ()
+    if len(pieces) != 2 or is_mark(pieces[0]) or not is_mark(pieces[1], END):
+        raise AnswerError(
+            f"{str(Rendered.join(pieces))!r} is not one label and {END}: is it cut off, or of another template?"
+        )
+    return (unlead(pieces[0]),)
+
+
 def _extraction_lines(task: AtomicTask, gold: Gold, text: str | None) -> dict[str, list[Piece]]:
     if text is None and not isinstance(gold, Extraction):
         strings = gold_strings(task, gold)
         return {label: _without_text(strings.get(label, [])) for label in task.labels}
-    extraction = gold_spans(task, gold, text or "")
+    extraction = gold_spans(task, gold, text)
     groups = by_label(extraction.spans)
     return {label: write_spans(groups.get(label, []), extraction.text) for label in task.labels}
 

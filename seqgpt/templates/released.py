@@ -6,12 +6,13 @@ Prompt::
     抽取: {label1}，{label2}
     输出: [GEN]
 
-Answer: ``label: span1<TAB>span2`` on a line of its own for each label, ``None`` for an absent label; a classification is the
-bare label. The Chinese words are used for English text too.
+Answer: ``label: span1<TAB>span2`` on a line of its own for each label, ``None`` for an absent label; a classification
+is the bare label. The Chinese words are used for English text too.
 
-The format is ambiguous by nature (a span ``"None"``, a TAB in a span, repeated strings), so spans that it cannot write
-are refused, and spans that it cannot place are marked ``"ambiguous"``. How several classes are joined is not known;
-they are joined like the labels of the prompt.
+The format is ambiguous by nature (a span ``"None"``, a TAB in a span, repeated strings), so what would be read as
+something else is not written, and spans that cannot be placed are marked ``"ambiguous"``. How several classes are
+joined is not known; they are joined like the labels of the prompt. The hosted successor of the model ends a label with
+``;`` where the released one ends it with a line break: both are read.
 
 Source: inference code and model card of DAMO-NLP/SeqGPT-560M; line format as seen by users of the model.
 """
@@ -19,10 +20,11 @@ Source: inference code and model card of DAMO-NLP/SeqGPT-560M; line format as se
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from seqgpt.errors import GroundingError, LabelError
 from seqgpt.grounding import by_label, locate
-from seqgpt.rendered import Mark, Piece, Rendered
+from seqgpt.rendered import Mark, Rendered
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
@@ -31,8 +33,10 @@ GEN = Mark("[GEN]")
 _WORD = {"extract": "抽取", "classify": "分类"}
 _JOINER = "，"
 _NONE = "None"
-_LINE_END = re.compile(r"[\n;；]")
-_CLASS_JOINERS = re.compile(r"[，,\t\n;；]")
+_ENDS = ";；"
+_ENDS_WITHIN = re.compile(r"[;；]")
+_CLASS_JOINERS = re.compile(r"[,\t\n;；]")
+_NAMED = re.compile(r"[^\t]{1,40}(?::\s|：)")  # looks like a label, whether or not it was asked
 
 
 class ReleasedTemplate:
@@ -50,85 +54,146 @@ class ReleasedTemplate:
         """Render the answer; refuse spans that would be read as something else."""
         _check(task)
         if task.kind == "classify":
-            labels = gold_labels(task, gold, text).labels
-            return Rendered.join([_JOINER.join(labels) or _NONE], escape=False)
-        strings = self._strings(task, gold, text)
-        pieces: list[Piece] = []
-        for label in task.labels:
-            pieces.append(f"{label}: " + ("\t".join(strings.get(label, [])) or _NONE) + "\n")
-        return Rendered.join(pieces, escape=False)
+            return Rendered.join([_JOINER.join(gold_labels(task, gold, text).labels) or _NONE], escape=False)
+        strings = _gold(task, gold, text)
+        lines = [f"{label}: {_write(strings[label])}\n" for label in task.labels]
+        self._check_lines(task, strings, "".join(lines))
+        return Rendered.join(lines, escape=False)
 
     def parse(self, task: AtomicTask, answer: str, text: str) -> Result:
         """Read an answer, forgiving: what cannot be used is left out, and a warning says so."""
-        return (
-            self._parse_extraction(task, answer, text)
-            if task.kind == "extract"
-            else self._parse_classes(task, answer, text)
-        )
+        if task.kind == "extract":
+            return _parse_extraction(task, str(answer), text)
+        return _parse_classes(task, str(answer), text)
 
-    def _strings(self, task: AtomicTask, gold: Gold, text: str | None) -> dict[str, list[str]]:
-        if text is None and not isinstance(gold, Extraction):
-            strings = gold_strings(task, gold)
+    def _check_lines(self, task: AtomicTask, strings: dict[str, list[str]], answer: str) -> None:
+        read, _ = _read(task, answer, None)
+        if read != strings:
+            lost = (
+                f"span {string!r} of {label!r}"
+                for label, spans in strings.items()
+                for string in spans
+                if string not in read.get(label, [])
+            )
+            raise GroundingError(
+                f"template {self.name!r} cannot write the {next(lost, 'spans of this answer')}, which would be read as "
+                "something else: use the default template, which can."
+            )
+
+
+def _gold(task: AtomicTask, gold: Gold, text: str | None) -> dict[str, list[str]]:
+    if text is None and not isinstance(gold, Extraction):
+        strings = gold_strings(task, gold)
+    else:
+        groups = by_label(gold_spans(task, gold, text).spans)
+        strings = {label: [span.text for span in spans] for label, spans in groups.items()}
+    return {label: strings.get(label, []) for label in task.labels}
+
+
+def _write(strings: list[str]) -> str:
+    return "\t".join(strings) or _NONE
+
+
+def _parse_extraction(task: AtomicTask, answer: str, text: str) -> Extraction:
+    strings, unknown = _read(task, answer, text)
+    spans: list[Span] = []
+    warnings = [f"the model answered {line!r}, which is none of the labels." for line in unknown]
+    for label in task.labels:
+        if label not in strings:
+            warnings.append(f"the model did not answer {label!r}: it is taken as absent.")
+            continue
+        found, lost = locate(label, strings[label], text)
+        spans += found
+        for string in dict.fromkeys(lost):
+            why = "more often than it stands in the text" if string in text else "which is not in the text"
+            warnings.append(f"the model answered {string!r} for {label!r}, {why}.")
+    return Extraction.of(text, task, tuple(spans), warnings=tuple(warnings), raw=answer)
+
+
+def _read(task: AtomicTask, answer: str, text: str | None) -> tuple[dict[str, list[str]], list[str]]:
+    """Read the strings of each label that is answered, and the lines that name no label."""
+    strings: dict[str, list[str]] = {}
+    unknown = []
+    for named, words in _cut(task, answer):
+        found = list(_strings(words, text))
+        label = named or _single_label(task, words, any(string in (text or "") for string in found))
+        if label is None:
+            unknown.append(words.strip())
         else:
-            groups = by_label(gold_spans(task, gold, text or "").spans)
-            strings = {label: [span.text for span in spans] for label, spans in groups.items()}
-        for label, spans in strings.items():
-            for span in spans:
-                if span == _NONE or re.search(r"[\t\n]", span) or span != span.strip():
-                    raise GroundingError(
-                        f"template {self.name!r} cannot write the span {span!r} of {label!r}: use the default template, which can."
-                    )
-        return strings
-
-    def _parse_extraction(self, task: AtomicTask, answer: str, text: str) -> Extraction:
-        spans: list[Span] = []
-        warnings: list[str] = []
-        lines = [line for line in _LINE_END.split(answer.replace("\r\n", "\n")) if line.strip()]
-        for line in lines:
-            label, words = _split_line(task, line)
-            if label is None:
-                warnings.append(f"the model answered {line.strip()!r}, which is none of the labels.")
-                continue
-            strings = [string.strip() for string in words.split("\t")]
-            found, lost = locate(label, [string for string in strings if string and string != _NONE], text)
-            spans += found
-            warnings += [f"the model answered {string!r} for {label!r}, which is not in the text." for string in lost]
-        return Extraction.of(text, task, tuple(spans), warnings=tuple(warnings), raw=answer)
-
-    def _parse_classes(self, task: AtomicTask, answer: str, text: str) -> Classification:
-        whole = answer.strip().rstrip(";；")
-        words = [whole] if whole in task.labels else [word.strip() for word in _CLASS_JOINERS.split(whole)]
-        known = {label.strip(): label for label in task.labels}
-        named = [known[word] for word in words if word in known]
-        warnings = [
-            f"the model answered {word!r}, which is none of the labels."
-            for word in words
-            if word not in (*known, _NONE, "")
-        ]
-        if len(named) > 1 and not task.multi_label:
-            warnings.append(f"the model named {len(named)} labels where one was asked: the first is kept.")
-            named = named[:1]
-        return Classification.of(text, task, tuple(named), warnings=tuple(warnings), raw=answer)
+            strings.setdefault(label, []).extend(found)
+    return strings, unknown
 
 
-def _split_line(task: AtomicTask, line: str) -> tuple[str | None, str]:
-    for label in sorted(task.labels, key=len, reverse=True):
-        match = re.match(rf"\s*{re.escape(label)}\s*[:：]", line)
-        if match:
-            return label, line[match.end() :]
-    if len(task.labels) == 1 and not re.match(r"[^\t]{1,40}[:：] ", line):
-        return task.labels[0], line  # the answer to a single question may come without its label
-    return None, line
+def _single_label(task: AtomicTask, words: str, grounded: bool) -> str | None:
+    """Return the label of an answer that names none: the answer to a single question may come without it."""
+    if len(task.labels) == 1 and (grounded or not _NAMED.match(words)):
+        return task.labels[0]
+    return None
+
+
+def _cut(task: AtomicTask, answer: str) -> Iterator[tuple[str | None, str]]:
+    """Cut an answer at the line ends, and where ``;`` stands before a label; None where no label is named."""
+    names = "|".join(re.escape(label) for label in sorted(task.labels, key=len, reverse=True))
+    label = re.compile(rf"\s*({names})\s*[:：]")
+    next_label = re.compile(rf"[{_ENDS}]\s*(?=(?:{names})\s*[:：])")
+    for line in answer.replace("\r\n", "\n").split("\n"):
+        rest = line
+        while rest.strip():
+            named = label.match(rest)
+            if named:
+                rest = rest[named.end() :]
+            cut = next_label.search(rest)
+            words = rest[: cut.start()] if cut else rest
+            if named or words.strip():
+                yield (named[1] if named else None), words
+            rest = rest[cut.end() :] if cut else ""
+
+
+def _strings(words: str, text: str | None) -> Iterator[str]:
+    """Yield the strings of one answer; one that is not in the text may be several that ``;`` parts."""
+    for string in words.strip().rstrip(_ENDS).split("\t"):
+        whole = text is None or string.strip() in text
+        for part in [string] if whole else _ENDS_WITHIN.split(string):
+            if part.strip() not in ("", _NONE):
+                yield part.strip()
+
+
+def _parse_classes(task: AtomicTask, answer: str, text: str) -> Classification:
+    words = list(_class_words(task, answer))
+    named = list(dict.fromkeys(word for word in words if word in task.labels))
+    warnings = [
+        f"the model answered {word!r}, which is none of the labels."
+        for word in words
+        if word not in (*task.labels, _NONE)
+    ]
+    if len(named) > 1 and not task.multi_label:
+        warnings.append(f"the model named {len(named)} labels where one was asked: the first is kept.")
+        named = named[:1]
+    if not named and not (task.none or task.multi_label):
+        warnings.append("the model named no label where one was asked.")
+    return Classification.of(text, task, tuple(named), warnings=tuple(warnings), raw=answer)
+
+
+def _class_words(task: AtomicTask, answer: str) -> Iterator[str]:
+    """Yield the words of an answer, cut no further than needed to find labels."""
+    for whole in answer.split(_JOINER):
+        for word in (whole, whole.strip().rstrip(_ENDS)):
+            if word.strip() in task.labels:
+                yield word.strip()
+                break
+        else:
+            yield from filter(None, (word.strip() for word in _CLASS_JOINERS.split(whole)))
 
 
 def _check(task: AtomicTask) -> None:
     for label in task.labels:
         if re.search(r"[，\n\t]", label) or label != label.strip() or label == _NONE:
             raise LabelError(
-                f"template {ReleasedTemplate.name!r} cannot write the label {label!r} (a full-width comma, a tab, a line "
-                "break, white space around it, or 'None'): rename it, or use the default template."
+                f"template {ReleasedTemplate.name!r} cannot write the label {label!r} (a full-width comma, a tab, a "
+                "line break, white space around it, or 'None'): rename it, or use the default template."
             )
     if task.descriptions:
         raise LabelError(
-            f"template {ReleasedTemplate.name!r} has no place for descriptions: give each description as the label itself."
+            f"template {ReleasedTemplate.name!r} has no place for descriptions: "
+            "give each description as the label itself."
         )

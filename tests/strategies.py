@@ -1,0 +1,113 @@
+"""What hypothesis draws texts, labels, tasks and answers from: small alphabets full of what breaks offsets."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from seqgpt.results import Classification, Extraction, Span
+from seqgpt.tasks import AtomicTask
+
+quick = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+
+LETTERS = ["a", "b", "ab", "A", "1", " ", "人", "名", "，", "。", "一个"]
+ODD = [
+    "İ",  # lower-cases to two code points
+    "ß",
+    "e\N{COMBINING ACUTE ACCENT}",
+    "\N{COMBINING ACUTE ACCENT}",
+    "ﬁ",
+    "한",
+    "ก็",
+    "１",
+    "：",
+    ": ",
+    "；",
+    ";",
+    "😀",
+    "👨\N{ZERO WIDTH JOINER}👩\N{ZERO WIDTH JOINER}👧",
+    "🇨🇳",
+    "𠀀",
+    "\N{ZERO WIDTH SPACE}",
+    "\N{ZERO WIDTH JOINER}",
+    "\N{ZERO WIDTH NO-BREAK SPACE}",
+    "\N{IDEOGRAPHIC SPACE}",
+    "\N{NO-BREAK SPACE}",
+    "\N{LINE SEPARATOR}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}",
+    "\t",
+    "\n",
+    "\r\n",
+    "\r",
+    "\x00",
+    "\x1b[31m",
+    "None",
+]
+MARKS_AS_WORDS = [
+    "<|none|>",
+    "<|end|>",
+    "<|is|>",
+    "<|next|>",
+    "<|skip|>",
+    "<|answer|>",
+    r"<\|x|>",
+    r"<\\|x|>",
+    "<|",
+    "|>",
+    "<",
+    "|",
+    ">",
+    "\\",
+    "[GEN]",
+    "输出: ",
+    "</script>",
+]
+
+anything = st.characters(exclude_categories=["Cs"])
+pieces = st.one_of(st.sampled_from(LETTERS), st.sampled_from(ODD), st.sampled_from(MARKS_AS_WORDS), anything)
+words = st.lists(pieces, min_size=1, max_size=8).map("".join).filter(str.strip)
+repetitive = st.lists(st.sampled_from(["a", "b", "人", "<|end|>"]), min_size=1, max_size=12).map("".join)
+texts = st.one_of(words, repetitive, st.lists(pieces, min_size=1, max_size=30).map("".join).filter(str.strip))
+label_sets = st.lists(words, min_size=1, max_size=5, unique=True)
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> list[str] | dict[str, str]:
+    """Draw labels, with or without descriptions."""
+    labels = draw(label_sets)
+    if draw(st.booleans()):
+        return labels
+    return {label: draw(st.one_of(st.just(""), words)) for label in labels}
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> AtomicTask:
+    """Draw a task of any kind."""
+    labels = draw(labelled())
+    kind = draw(st.sampled_from(["extract", "one", "one or none", "several"]))
+    if kind == "extract":
+        return AtomicTask.extract(labels)
+    return AtomicTask.classify(labels, multi_label=kind == "several", none=kind == "one or none")
+
+
+@st.composite
+def extractions(draw: st.DrawFn, texts: st.SearchStrategy[str] = texts) -> Extraction:
+    """Draw any set of spans of any text: nested, overlapping, repeated, or none."""
+    text = draw(texts)
+    task = AtomicTask.extract(draw(labelled()))
+    starts = st.integers(0, len(text) - 1)
+    ends = st.integers(1, min(6, len(text)))
+    places = draw(st.lists(st.tuples(st.sampled_from(task.labels), starts, ends), max_size=12))
+    spans = [Span(label, text[start : start + n], start, min(start + n, len(text))) for label, start, n in places]
+    return Extraction.of(text, task, spans)
+
+
+@st.composite
+def classifications(draw: st.DrawFn) -> Classification:
+    """Draw the answer to a classification task of any kind."""
+    task = draw(tasks().filter(lambda task: task.kind == "classify"))
+    least = 0 if task.multi_label or task.none else 1
+    most = len(task.labels) if task.multi_label else 1
+    labels = draw(st.lists(st.sampled_from(task.labels), min_size=least, max_size=most, unique=True))
+    return Classification.of(draw(texts), task, tuple(labels))
+
+
+results = st.one_of(extractions(), classifications())
