@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
-from seqgpt.model_files import SETTINGS_FILE, check_folder, fetch_settings, load, read_settings, write_settings
+from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings, load, read_settings, write_settings
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
@@ -112,28 +112,18 @@ class SeqGPT:
             seed: Seed of the weights.
 
         Raises:
-            ModelError: If the config names no model type, or one that is not known.
+            ModelError: If the config names no known model type, or fields that it does not have.
         """
-        fields = dict(config)
-        if "model_type" not in fields:
-            raise ModelError("the config names no model_type: add one, for example 'qwen3' or 'llama'.")
         add_marks(tokenizer, MARKS)
-        try:
-            built = AutoConfig.for_model(
-                fields.pop("model_type"),
-                **{
-                    "vocab_size": len(tokenizer),
-                    "pad_token_id": tokenizer.pad_token_id,
-                    "bos_token_id": tokenizer.bos_token_id,
-                    "eos_token_id": tokenizer.eos_token_id,
-                    **fields,
-                },
-            )
-        except ValueError as error:
-            raise ModelError(f"cannot build a model of type {config['model_type']!r}: {error}") from error
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = AutoModelForCausalLM.from_config(built)
+            model = build(
+                config,
+                vocab_size=len(tokenizer),
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+            )
         model.eval()
         return cls(model, tokenizer, trained=False)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from huggingface_hub.errors import EntryNotFoundError, StrictDataclassError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from seqgpt.errors import ModelError
+from seqgpt.errors import ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
 """Beside the weights: which template the model was trained on, and in which format version that is written."""
@@ -70,6 +71,32 @@ def load(
             f"{missing[0]!r}: is it a model of another kind?"
         )
     return tokenizer, model
+
+
+def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
+    """Build a model of random weights.
+
+    Args:
+        config: ``model_type``, and fields of that type's config.
+        defaults: Fields for which ``config`` may give other values.
+
+    Raises:
+        ModelError: If the type is missing or unknown, or the fields do not fit.
+    """
+    if "model_type" not in config:
+        raise ModelError("the config names no model_type: add one, for example 'qwen3' or 'llama'.")
+    name, fields = config["model_type"], {key: value for key, value in config.items() if key != "model_type"}
+    auto: Any = AutoModelForCausalLM
+    try:
+        known = AutoConfig.for_model(name)
+        for field in fields:
+            if not hasattr(known, field):
+                raise ModelError(
+                    f"{name!r} has no field {field!r}.{did_you_mean(field, known.to_dict())} Leave it out."
+                )
+        return cast(PreTrainedModel, auto.from_config(AutoConfig.for_model(name, **{**defaults, **fields})))
+    except (ValueError, TypeError, StrictDataclassError, AttributeError, RuntimeError, ZeroDivisionError) as error:
+        raise ModelError(f"cannot build a model of type {name!r}: {_first_line(error)}") from error
 
 
 def fetch_settings(model_id: str) -> Path | None:

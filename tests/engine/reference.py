@@ -1,4 +1,4 @@
-"""The engine again, as slow and as plain as can be: brute force over all strings of a text, one label and token at a time."""
+"""The engine again, slow and plain: brute force over all strings of a text, one label and one token at a time."""
 
 import math
 

@@ -1,7 +1,5 @@
 """What comes out: always grounded and well formed, whoever shares the batch, and what plain computing finds too."""
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +7,9 @@ from hypothesis import strategies as st
 from seqgpt.engine import decoder
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward
-from seqgpt.results import Classification, Extraction
+from seqgpt.results import Classification
 from seqgpt.tasks import AtomicTask
+from tests.alike import assert_alike
 from tests.engine import reference
 from tests.strategies import label_sets, quick, tasks, texts
 
@@ -29,20 +28,6 @@ ONE = AtomicTask.classify(["good", "good news", "坏", "bad"], name="one")
 ONE_OR_NONE = AtomicTask.classify(["good", "good news", "坏", "bad"], none=True, name="one or none")
 SEVERAL = AtomicTask.classify({"praise": "pleased", "抱怨": ""}, multi_label=True, name="several")
 TASKS = [SPANS, ONE, ONE_OR_NONE, SEVERAL]
-
-
-def assert_alike(one, other):
-    """Same spans, labels and warnings; scores equal to rounding."""
-    assert type(one) is type(other)
-    assert (one.text, one.task, one.truncated, one.warnings) == (other.text, other.task, other.truncated, other.warnings)
-    if isinstance(one, Extraction):
-        assert [dataclasses.replace(s, score=0) for s in one.spans] == [
-            dataclasses.replace(s, score=0) for s in other.spans
-        ]
-        assert [s.score for s in one.spans] == pytest.approx([s.score for s in other.spans], abs=1e-4)
-    else:
-        assert one.labels == other.labels
-        assert one.scores == pytest.approx(other.scores, abs=1e-4)
 
 
 @pytest.fixture
@@ -88,9 +73,7 @@ def test_rows_equal_trees(seed, tiny, short_answers):
     rows = TreeForward(model.model)
     rows.layout = "rows"
     plans = [model._plan(text, task) for text in TEXTS[:5] for task in TASKS]
-    found = [
-        Decoder(forward, model.vocabulary, model.max_positions).answer(plans) for forward in (model.forward, rows)
-    ]
+    found = [Decoder(forward, model.vocabulary, model.max_positions).answer(plans) for forward in (model.forward, rows)]
     for one, other in zip(*found, strict=True):
         assert_alike(one, other)
 
