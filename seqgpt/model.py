@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.engine.decoder import Decoder
-from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.errors import LabelError, ModelError, TextError
+from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
+from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings, load, read_settings, write_settings
 from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask
-from seqgpt.templates import DEFAULT_TEMPLATE, get_template
+from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.tokenizer import add_marks
 
-SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: which template the model was trained on, and in which format version that is written."""
-
-_FORMAT = 1
 _DEFAULT_POSITIONS = 2048
 
 TaskLike = AtomicTask | Sequence[str] | Mapping[str, str]
@@ -56,13 +52,7 @@ class SeqGPT:
         template: str | None = None,
         trained: bool = True,
     ) -> None:
-        self.template = get_template(template)
-        if not isinstance(self.template, MarksTemplate):
-            raise ModelError(
-                f"models of template {self.template.name!r} write whole answers, which this version cannot decode yet: "
-                f"use a model of template {DEFAULT_TEMPLATE!r}. Prompts and answers of {self.template.name!r} can be written "
-                "and read with AtomicTask.prompt and AtomicTask.parse."
-            )
+        self.template = _get_template(template)
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
@@ -92,20 +82,21 @@ class SeqGPT:
         Raises:
             ModelError: If there is no model, or it is of a template that this version does not know.
         """
-        path = Path(path_or_id)
-        if (path.exists() or str(path_or_id).startswith((".", "/", "~"))) and not (path / "config.json").is_file():
-            raise ModelError(_no_model(path))
-        settings = _read_settings(path)
-        common: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path_or_id, **common)
-            model = AutoModelForCausalLM.from_pretrained(
-                path_or_id, dtype=dtype or torch.float32, use_safetensors=use_safetensors, **common
-            )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"cannot open a model at {str(path_or_id)!r}: {reason}") from error
-        opened = cls(model, tokenizer, template=settings.get("template"), trained=bool(settings))
+        path = Path(path_or_id).expanduser()
+        if path.exists() or str(path_or_id).startswith((".", "/", "~")):
+            check_folder(path, use_safetensors=use_safetensors)
+            source, settings = str(path), path / SETTINGS_FILE if (path / SETTINGS_FILE).is_file() else None
+        else:
+            source, settings = str(path_or_id), fetch_settings(str(path_or_id))
+        template = read_settings(settings) if settings else None
+        _get_template(template)  # first: the weights may be large
+        tokenizer, model = load(
+            source,
+            dtype=dtype or torch.float32,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=use_safetensors,
+        )
+        opened = cls(model, tokenizer, template=template, trained=template is not None)
         cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
@@ -121,28 +112,18 @@ class SeqGPT:
             seed: Seed of the weights.
 
         Raises:
-            ModelError: If the config names no model type, or one that is not known.
+            ModelError: If the config names no known model type, or fields that it does not have.
         """
-        fields = dict(config)
-        if "model_type" not in fields:
-            raise ModelError("the config names no model_type: add one, for example 'qwen3' or 'llama'.")
         add_marks(tokenizer, MARKS)
-        try:
-            built = AutoConfig.for_model(
-                fields.pop("model_type"),
-                **{
-                    "vocab_size": len(tokenizer),
-                    "pad_token_id": tokenizer.pad_token_id,
-                    "bos_token_id": tokenizer.bos_token_id,
-                    "eos_token_id": tokenizer.eos_token_id,
-                    **fields,
-                },
-            )
-        except ValueError as error:
-            raise ModelError(f"cannot build a model of type {config['model_type']!r}: {error}") from error
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = AutoModelForCausalLM.from_config(built)
+            model = build(
+                config,
+                vocab_size=len(tokenizer),
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+            )
         model.eval()
         return cls(model, tokenizer, trained=False)
 
@@ -155,8 +136,7 @@ class SeqGPT:
     def save_settings(self, path: Path) -> None:
         """Save what stands beside the weights: tokenizer and template name."""
         self.tokenizer.save_pretrained(path)
-        settings = {"format": _FORMAT, "template": self.template.name}
-        (path / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        write_settings(path, self.template.name)
 
     def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
         """Answer one or more tasks on one or more texts.
@@ -172,7 +152,10 @@ class SeqGPT:
         Raises:
             TextError: If a text is empty, or longer than the model reads.
             LabelError: If labels are empty or repeated, or two tasks have one name.
+            ConfigError: If ``batch_size`` is not a positive number.
         """
+        if isinstance(text, (bytes, Mapping)) or not isinstance(text, Iterable):
+            check_text(text)
         texts = [text] if isinstance(text, str) else list(text)
         tasks = _named(task)
         several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
@@ -188,17 +171,26 @@ class SeqGPT:
     ) -> list[Result]:
         """Answer a task of its own for each text: ``[(text, task), …]`` in, one result each out.
 
+        Args:
+            pairs: Texts and their tasks.
+            batch_size: Number of texts that are computed together.
+            progress: Show a progress bar on standard error, if there is more than one batch.
+
         Raises:
             TextError: If a text is empty, or longer than the model reads.
+            ConfigError: If ``batch_size`` is not a positive number.
         """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}: give a whole number from 1 up.")
         if not self.trained:
             warnings.warn(
-                "this model has not been trained on the template of seqgpt, so its answers are guesses: train it first.",
-                stacklevel=2,
+                "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
+                stacklevel=3,
             )
         plans = [self._plan(text, task) for text, task in pairs]
         results: dict[int, Result] = {}
-        with tqdm(total=len(plans), desc="predict", unit="text", disable=not progress) as bar:
+        quiet = not progress or len(plans) <= batch_size
+        with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
             for members in _batches(plans, batch_size):
                 answers = self._decoder.answer([plans[i] for i in members])
                 results.update(zip(members, answers, strict=True))
@@ -240,7 +232,7 @@ class SeqGPT:
         return Decoder(self.forward, self.vocabulary, self.max_positions)
 
     def _plan(self, text: str, task: AtomicTask) -> Plan:
-        plan = make_plan(text, task, self.vocabulary, self.template)
+        plan = make_plan(check_text(text), task, self.vocabulary, self.template)
         if plan.longest >= self.max_positions:
             raise TextError(
                 f"text and labels have {plan.longest} tokens, and the model reads {self.max_positions - 1}: shorten or "
@@ -297,7 +289,7 @@ def default_model_path() -> str:
 
 def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
     """Return several tasks by name, or None for a single task."""
-    if isinstance(task, AtomicTask | str) or not task:
+    if isinstance(task, AtomicTask | str) or not isinstance(task, Sequence | Mapping):
         return None
     members = list(task.values()) if isinstance(task, Mapping) else list(task)
     if not any(isinstance(member, AtomicTask) for member in members):
@@ -324,37 +316,28 @@ def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
 def _give_marks(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Add the marks to tokenizer and model; a new mark starts as the mean of the words that name it."""
     added = add_marks(tokenizer, MARKS)
-    if len(tokenizer) > int(model.config.vocab_size):
+    size = embedding_rows(model)
+    if len(tokenizer) > size:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     with torch.no_grad():
-        for mark in added:
-            words = tokenizer(MARKS[mark], add_special_tokens=False)["input_ids"]
-            index = tokenizer.convert_tokens_to_ids(str(mark))
+        for mark, words in MARKS.items():
+            index = cast(int, tokenizer.convert_tokens_to_ids(str(mark)))
+            if mark not in added and index < size:
+                continue
+            ids = tokenizer(words, add_special_tokens=False)["input_ids"]
             # One table if input and output embeddings are tied: then the second assignment repeats the first.
-            for table in (model.get_input_embeddings(), model.get_output_embeddings()):
-                weight = cast(torch.Tensor, table.weight)
-                weight[index] = weight[words].mean(dim=0)
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+                for table in layer.parameters():  # the weight, and the bias of the few that have one
+                    table[index] = table[ids].mean(dim=0)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    file = path / SETTINGS_FILE
-    if not file.is_file():
-        return {}
-    settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if settings.get("format") != _FORMAT:
+def _get_template(name: str | None) -> Template:
+    """Return the template of that name, if models of it can be run."""
+    template = get_template(name)
+    if not isinstance(template, MarksTemplate):
         raise ModelError(
-            f"{file} is of format {settings.get('format')!r}, this version reads {_FORMAT}: update seqgpt."
+            f"models of template {template.name!r} write whole answers, which this version cannot decode yet: use a "
+            f"model of template {DEFAULT_TEMPLATE!r}. Prompts and answers of {template.name!r} can be written and read "
+            "with AtomicTask.prompt and AtomicTask.parse."
         )
-    return settings
-
-
-def _no_model(path: Path) -> str:
-    if not path.exists():
-        return f"there is no folder {str(path)!r}: check the path, or give a hub id."
-    checkpoints = sorted(path.glob("checkpoint-*"))
-    hint = (
-        f" Did you mean {str(checkpoints[-1])!r}?"
-        if checkpoints
-        else " A model folder has config.json and model.safetensors."
-    )
-    return f"{str(path)!r} is not a model: it has no config.json.{hint}"
+    return template

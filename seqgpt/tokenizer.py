@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from seqgpt.errors import ModelError
 from seqgpt.rendered import Mark
 from seqgpt.templates.marks import NO_SPACE_BEFORE
 
@@ -28,7 +29,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, marks: Sequence[Mark]
         texts: Text of both languages.
         vocab_size: Number of tokens, with the 256 bytes and the marks; at least 300.
         marks: Structural marks, each of which becomes one special token.
+
+    Raises:
+        ModelError: If the vocabulary is too small to hold bytes and marks.
     """
+    if vocab_size < 300:
+        raise ModelError(f"a vocabulary of {vocab_size} tokens cannot hold all bytes and marks: give at least 300.")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -49,10 +55,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, marks: Sequence[Mark]
 
 
 def add_marks(tokenizer: PreTrainedTokenizerBase, marks: Iterable[Mark]) -> list[Mark]:
-    """Add the marks that a tokenizer does not have yet as special tokens; return those added."""
+    """Make every mark a special token of a tokenizer; return those that were no tokens before."""
     known = tokenizer.get_vocab()
-    missing = [mark for mark in marks if str(mark) not in known]
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    missing = [mark for mark in marks if str(mark) not in special]
     tokenizer.add_tokens(
         [AddedToken(str(mark), special=True, normalized=False) for mark in missing], special_tokens=True
     )
-    return missing
+    return [mark for mark in missing if str(mark) not in known]

@@ -6,108 +6,142 @@ inside the text's own tokens; :class:`ChoiceConstraint` is a trie over whole lab
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import NamedTuple
 
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.rendered import Mark
 from seqgpt.templates.marks import END, NEXT, NONE, SKIP, lead
 
-Threads = tuple[tuple[int, int], ...]
-"""Where a half-written span may stand: ``(start character, bytes written)`` for each occurrence of what is written."""
+Offsets = tuple[int, int]
+"""Start and end of a span, in characters."""
+
+BEFORE_ALL: Offsets = (-1, -1)
+
+
+class Threads(NamedTuple):
+    """A half-written span.
+
+    Attributes:
+        starts: The characters at which it may begin, ascending: what is written stands in the text at each of them.
+        written: Number of its bytes that are written.
+    """
+
+    starts: tuple[int, ...]
+    written: int
 
 
 class SpanConstraint:
     """All strings of one text, as tokens.
 
-    A span does not begin or end with white space. The state of a half-written span is the set of places in the text
-    where what is written so far stands; it is a value, so one constraint serves all labels of a text.
+    A span does not begin or end with white space. The state of a half-written span is a value, so one constraint
+    serves all labels of a text.
+
+    Built in O(bytes of the text × tokens that begin at a byte), a handful for any text. A step costs as much for the
+    places where what is written stands, which are few, unless a text repeats one character.
     """
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self.text = text
         self._vocabulary = vocabulary
-        trimmed = len(text.rstrip())
-        self._bytes = text[:trimmed].encode()
+        self._stop = len(text.rstrip())
+        self._bytes = text[: self._stop].encode()
         # Byte offset of each character, and of the end: a span starts and ends on these.
-        offsets = [0]
-        for char in text[:trimmed]:
-            offsets.append(offsets[-1] + len(char.encode()))
-        self._offsets = offsets
-        self.starts = tuple(i for i in range(trimmed) if not text[i].isspace())
-        self._led = {start: lead(text[start]) != text[start] for start in self.starts}
-        self._at: dict[int, tuple[tuple[int, int], ...]] = {}
-        self._first: dict[int, Threads] = {}
+        self._offsets = [0, *accumulate(len(char.encode()) for char in text[: self._stop])]
+        self.starts = tuple(i for i in range(self._stop) if not text[i].isspace())
+        self._places: dict[str, list[int]] = {}
         for start in self.starts:
-            for token, length in self._first_tokens(start):
-                self._first[token] = (*self._first.get(token, ()), (start, length))
+            self._places.setdefault(text[start], []).append(start)
+        self._at: dict[int, list[tuple[int, int]]] = {}
+        self._first = self._all_first_tokens()
 
-    def first_tokens(self, after: tuple[int, int] = (-1, -1)) -> dict[int, Threads]:
-        """Return the tokens that may begin a span later than ``after``, ``(start, end)``, and where they lead."""
-        if after[0] < 0:
+    def first_tokens(self, after: Offsets = BEFORE_ALL) -> dict[int, Threads]:
+        """Return the tokens that may begin a span later than ``after``, and where they lead."""
+        if after == BEFORE_ALL:
             return self._first
-        keep_same = after[1] < len(self._offsets) - 1  # a longer span from the same start must be possible
-        low = after[0] if keep_same else after[0] + 1
+        # A longer span from the same start is later, too, if the text goes on.
+        low = after[0] if after[1] < self._stop else after[0] + 1
         return {
-            token: later
-            for token, threads in self._first.items()
-            if (later := tuple(thread for thread in threads if thread[0] >= low))
+            token: Threads(starts[cut:], written)
+            for token, (starts, written) in self._first.items()
+            if (cut := bisect_left(starts, low)) < len(starts)
         }
 
     def next_tokens(self, threads: Threads) -> dict[int, Threads]:
         """Return the tokens that may go on with a half-written span, and where they lead."""
-        following: dict[int, list[tuple[int, int]]] = {}
-        for start, written in threads:
-            for token, length in self._tokens_at(self._offsets[start] + written):
-                following.setdefault(token, []).append((start, written + length))
-        return {token: tuple(thread) for token, thread in following.items()}
+        following: dict[int, list[int]] = {}
+        grown: dict[int, int] = {}
+        for start in threads.starts:
+            for token, length in self._tokens_at(self._offsets[start] + threads.written):
+                following.setdefault(token, []).append(start)
+                grown[token] = length
+        return {token: Threads(tuple(at), threads.written + grown[token]) for token, at in following.items()}
 
-    def end_of(self, threads: Threads) -> int | None:
-        """Return the length in characters of what is written, or None if a span cannot end here."""
-        start, written = threads[0]
-        stop = self._offsets[start] + written
-        end = bisect_left(self._offsets, stop)
-        if written <= 0 or self._offsets[end] != stop or self.text[end - 1].isspace():
-            return None
-        return end - start
-
-    def closable(self, threads: Threads, after: tuple[int, int]) -> list[tuple[int, int]]:
-        """Return the spans ``(start, end)`` later than ``after`` that what is written may stand for, in text order."""
-        length = self.end_of(threads)
-        if length is None:
+    def closable(self, threads: Threads, after: Offsets) -> list[Offsets]:
+        """Return the spans later than ``after`` that what is written may stand for, in text order; maybe none."""
+        first = threads.starts[0]
+        length = self._end(first, threads.written) - first
+        if self._offsets[first + length] != self._offsets[first] + threads.written:
             return []
-        return sorted((start, start + length) for start, _ in threads if (start, start + length) > after)
+        return [(start, start + length) for start in threads.starts if (start, start + length) > after]
 
-    def skippable(self, after: tuple[int, int]) -> int:
-        """Return how many occurrences may be passed over at most: one less than the commonest character's count."""
-        later = Counter(self.text[start] for start in self.starts if start > after[0])
-        return max(later.values(), default=1) - 1
+    def completable(self, threads: Threads, after: Offsets, skips: int) -> bool:
+        """Tell whether what is written can become a span that occurs more than ``skips`` times after ``after``."""
+        if len(threads.starts) <= skips:
+            return False
+        if not skips:
+            return True
+        counts: Counter[bytes] = Counter()
+        for start in threads.starts:
+            end = self._end(start, threads.written)
+            if (start, end) > after:
+                counts[self._bytes[self._offsets[start] + threads.written : self._offsets[end]]] += 1
+            else:  # counts only as a longer string than the last span
+                longer = self.text[start : self._end(start, self._offsets[after[1]] - self._offsets[start] + 1)]
+                if sum(self.text.startswith(longer, other) for other in threads.starts) > skips:
+                    return True
+        return max(counts.values(), default=0) > skips
+
+    def skippable(self, after: Offsets) -> int:
+        """Return how many occurrences may be passed over at most: one less than the commonest character has left."""
+        left = (len(places) - bisect_right(places, after[0]) for places in self._places.values())
+        return max([1, *left]) - 1
+
+    def ends_with(self, span: Offsets) -> bool:
+        """Tell whether no span can follow this one: it is the text's last character."""
+        return span == (self._stop - 1, self._stop)
+
+    def _end(self, start: int, written: int) -> int:
+        """Return where a span with at least so many bytes can end: after a character that is not white space."""
+        end = max(bisect_left(self._offsets, self._offsets[start] + written), start + 1)
+        while self.text[end - 1].isspace():
+            end += 1
+        return end
+
+    def _all_first_tokens(self) -> dict[int, Threads]:
+        starts: dict[int, list[int]] = {}
+        written: dict[int, int] = {}
+        for start in self.starts:
+            for token, length in self._first_tokens(start):
+                starts.setdefault(token, []).append(start)
+                written[token] = length
+        return {token: Threads(tuple(at), written[token]) for token, at in starts.items()}
 
     def _first_tokens(self, start: int) -> list[tuple[int, int]]:
-        if not self._led[start]:
-            return list(self._tokens_at(self._offsets[start]))
-        token_of, offset = self._vocabulary.token_of, self._offsets[start]
-        found = []
-        for length in range(self._vocabulary.longest):
-            if offset + length > len(self._bytes):
-                break
-            token = token_of.get(b" " + self._bytes[offset : offset + length])
-            if token is not None:
-                found.append((token, length))
-        return found
+        offset = self._offsets[start]
+        if lead(self.text[start]) == self.text[start]:
+            return self._tokens_at(offset)
+        led = b" " + self._bytes[offset : offset + self._vocabulary.longest]
+        return [(token, length - 1) for token, length in self._vocabulary.prefixes(led)]
 
-    def _tokens_at(self, offset: int) -> tuple[tuple[int, int], ...]:
+    def _tokens_at(self, offset: int) -> list[tuple[int, int]]:
         """Return ``(token, length)`` for every token whose bytes stand in the text at a byte offset."""
         if offset not in self._at:
-            token_of = self._vocabulary.token_of
-            most = min(self._vocabulary.longest, len(self._bytes) - offset)
-            self._at[offset] = tuple(
-                (token, length)
-                for length in range(1, most + 1)
-                if (token := token_of.get(self._bytes[offset : offset + length])) is not None
-            )
+            self._at[offset] = self._vocabulary.prefixes(self._bytes[offset : offset + self._vocabulary.longest])
         return self._at[offset]
 
 
@@ -115,7 +149,7 @@ class SpanWriter:
     """The grammar of one label's spans, a token at a time: what may come next, and what has been said so far.
 
     It reads the language that :func:`seqgpt.templates.marks.write_spans` writes, restricted to spans of one text that
-    do not begin or end with white space.
+    do not begin or end with white space. Whatever is chosen, the answer can be completed.
 
     Attributes:
         spans: ``(start, end)`` of the spans that are complete.
@@ -125,10 +159,11 @@ class SpanWriter:
     def __init__(self, constraint: SpanConstraint, marks: Mapping[Mark, int]) -> None:
         self._constraint = constraint
         self._none, self._skip, self._next, self._end = (marks[mark] for mark in (NONE, SKIP, NEXT, END))
-        self._threads: Threads = ()
+        self._threads: Threads | None = None
         self._skips = 0
-        self.spans: list[tuple[int, int]] = []
+        self.spans: list[Offsets] = []
         self.done = False
+        self._following = constraint.first_tokens()
 
     @property
     def closing(self) -> tuple[int, int]:
@@ -136,15 +171,9 @@ class SpanWriter:
         return self._next, self._end
 
     def options(self) -> list[int]:
-        """Return the tokens that may come next; empty only where a vocabulary lacks a character of the text."""
-        options = list(self._following())
-        if self._threads:
-            return [*self.closing, *options] if self._closable() else options
-        if self._constraint.skippable(self._after) > self._skips:
-            options.append(self._skip)
-        if not self.spans and not self._skips:
-            options.append(self._none)
-        return options
+        """Return the tokens that may come next: those of ``closing`` first, *none* last; empty once done."""
+        marks = self._marks()
+        return [*marks, *self._following] if self._threads else [*self._following, *marks]
 
     def feed(self, token: int) -> None:
         """Go on with one of the options.
@@ -152,39 +181,48 @@ class SpanWriter:
         Raises:
             KeyError: If the token is not an option.
         """
-        if token == self._skip and not self._threads:
+        if token in self._following:
+            self._threads = self._following[token]
+        elif token not in self._marks():
+            raise KeyError(token)
+        elif token == self._skip:
             self._skips += 1
-        elif token == self._none and not self._threads:
+        elif token == self._none:
             self.done = True
-        elif token in self.closing and self._threads:
-            spans = self._closable()
-            if not spans:
-                raise KeyError(token)
-            self.spans.append(spans[0])
-            self._threads, self._skips = (), 0
-            self.done = token == self._end
         else:
-            self._threads = self._following()[token]
+            self.spans.append(self._closable()[0])
+            self._threads, self._skips = None, 0
+            self.done = token == self._end
+        self._following = self._follow()
 
     @property
-    def exhausted(self) -> bool:
-        """True if no other span can follow those said so far."""
-        return not self._threads and not self._following()
+    def _after(self) -> Offsets:
+        return self.spans[-1] if self.spans else BEFORE_ALL
 
-    @property
-    def _after(self) -> tuple[int, int]:
-        return self.spans[-1] if self.spans else (-1, -1)
+    def _marks(self) -> list[int]:
+        if self.done:
+            return []
+        if self._threads:
+            spans = self._closable()
+            return [] if not spans else [self._end] if self._constraint.ends_with(spans[0]) else [*self.closing]
+        skip = [self._skip] if self._constraint.skippable(self._after) > self._skips else []
+        return skip if self.spans or self._skips else [*skip, self._none]
 
-    def _following(self) -> dict[int, Threads]:
-        following = (
-            self._constraint.next_tokens(self._threads) if self._threads else self._constraint.first_tokens(self._after)
-        )
+    def _follow(self) -> dict[int, Threads]:
+        if self.done:
+            return {}
+        constraint, after = self._constraint, self._after
+        following = constraint.next_tokens(self._threads) if self._threads else constraint.first_tokens(after)
         if not self._skips:
             return following
-        return {token: threads for token, threads in following.items() if len(threads) > self._skips}
+        return {
+            token: threads
+            for token, threads in following.items()
+            if constraint.completable(threads, after, self._skips)
+        }
 
-    def _closable(self) -> list[tuple[int, int]]:
-        return self._constraint.closable(self._threads, self._after)[self._skips :]
+    def _closable(self) -> list[Offsets]:
+        return self._constraint.closable(self._threads, self._after)[self._skips :] if self._threads else []
 
 
 @dataclass

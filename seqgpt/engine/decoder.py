@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, SpanWriter
 from seqgpt.engine.forward import Stepper, TreeForward
@@ -37,9 +38,9 @@ class _Branch:
     row: int
     node: int
     root: int
-    position: int
+    position: int  # of the next token
     token: int = 0  # chosen, and not fed to the model yet
-    tokens: int = 0
+    tokens: int = 0  # chosen so far
     log_score: float = 0.0
     scores: list[float] = field(default_factory=list)
     done: bool = False
@@ -77,6 +78,7 @@ class Decoder:
         row_of = torch.full(keep.shape, -1)
         row_of[keep] = torch.arange(len(logits))
         results: list[Classification | list[_Branch]] = []
+        opened: list[int] = []
         for plan, members in zip(plans, spots, strict=True):
             rows = [[int(row_of[spot]) for spot in wanted] for wanted in members]
             if _is_choice(plan):
@@ -84,10 +86,10 @@ class Decoder:
             elif plan.task.kind == "classify":
                 results.append(self._judge(plan, logits[[wanted[0] for wanted in rows]]))
             else:
-                first = logits[[wanted[0] for wanted in rows]]
-                results.append(self._open(plan, first, [wanted[0] for wanted in members], batch))
-        live = [branch for result in results if isinstance(result, list) for branch in result if not branch.done]
-        self._continue(live, stepper)
+                results.append(self._open(plan, [wanted[0] for wanted in members], batch))
+                opened += [wanted[0] for wanted in rows]
+        branches = [branch for result in results if isinstance(result, list) for branch in result]
+        self._write(branches, logits[opened], stepper)
         return [
             _collect(plan, result) if isinstance(result, list) else result
             for plan, result in zip(plans, results, strict=True)
@@ -95,20 +97,27 @@ class Decoder:
 
     def _choose(self, plan: Plan, logits: Tensor, rows: list[list[int]]) -> Classification:
         """Score every whole label, end mark included, token by token over the trie of all labels."""
-        answers = [*plan.branches, (self._marks[NONE],)] if plan.task.none else list(plan.branches)
-        trie = ChoiceConstraint(answers)
-        scores = {}
-        for label, answer, spots in zip(plan.task.labels, plan.branches, rows, strict=True):
-            total = 0.0
-            for i, (token, spot) in enumerate(zip(answer, spots, strict=True)):
-                allowed = trie.next_tokens(answer[:i])
-                if len(allowed) > 1:
-                    odds = logits[spot, list(allowed)].float().log_softmax(-1)
-                    total += float(odds[allowed.index(token)])
-            scores[label] = math.exp(total)
+        none = (self._marks[NONE],)
+        trie = ChoiceConstraint([*plan.branches, none] if plan.task.none else plan.branches)
+        row_at: dict[tuple[int, ...], int] = {}
+        for answer, wanted in zip(plan.branches, rows, strict=True):
+            for i, row in enumerate(wanted):
+                if len(trie.next_tokens(answer[:i])) > 1:
+                    row_at.setdefault(answer[:i], row)
+        options = [trie.next_tokens(node) for node in row_at]
+        found = _log_odds(logits[[*row_at.values()]], options)
+        odds = {
+            node: dict(zip(tokens, values.tolist(), strict=True))
+            for node, tokens, values in zip(row_at, options, found, strict=True)
+        }
+
+        def probability(answer: tuple[int, ...]) -> float:
+            return math.exp(sum(odds[answer[:i]][token] for i, token in enumerate(answer) if answer[:i] in odds))
+
+        scores = {label: probability(answer) for label, answer in zip(plan.task.labels, plan.branches, strict=True)}
         best = max(scores, key=lambda label: scores[label])
-        held = () if plan.task.none and 1.0 - sum(scores.values()) > scores[best] else (best,)
-        return Classification.of(plan.text, plan.task, held, scores)
+        abstain = plan.task.none and probability(none) > scores[best]
+        return Classification.of(plan.text, plan.task, () if abstain else (best,), scores)
 
     def _judge(self, plan: Plan, logits: Tensor) -> Classification:
         """Answer each label of a multi-label task by yes or none."""
@@ -117,12 +126,11 @@ class Decoder:
         held = tuple(label for label, score in scores.items() if score > 0.5)
         return Classification.of(plan.text, plan.task, held, scores)
 
-    def _open(self, plan: Plan, logits: Tensor, spots: list[Spot], batch: TreeBatch) -> list[_Branch]:
-        """Decide for each label whether it has spans, and choose the first token of those that have."""
+    def _open(self, plan: Plan, spots: list[Spot], batch: TreeBatch) -> list[_Branch]:
+        """Begin the answer of each label of an extraction."""
         constraint = SpanConstraint(plan.text, self._vocabulary)
-        branches = []
-        for i, (label, spot) in enumerate(zip(plan.task.labels, spots, strict=True)):
-            branch = _Branch(
+        return [
+            _Branch(
                 label,
                 SpanWriter(constraint, self._marks),
                 row=spot[0],
@@ -130,73 +138,86 @@ class Decoder:
                 root=int(batch.root[spot]),
                 position=int(batch.position_ids[spot]) + 1,
             )
-            self._choose_next(branch, logits[i])
-            branches.append(branch)
-        return branches
+            for label, spot in zip(plan.task.labels, spots, strict=True)
+        ]
 
-    def _continue(self, live: list[_Branch], stepper: Stepper) -> None:
-        """Feed the chosen token of every live branch and choose its next one, until all are done."""
-        rows = stepper.batch.node.shape[0]
-        while live:
-            slots: list[list[_Branch]] = [[] for _ in range(rows)]
-            for branch in live:
-                slots[branch.row].append(branch)
-            width = max(map(len, slots))
-            ids = torch.zeros(rows, width, dtype=torch.long)
-            positions = torch.zeros_like(ids)
-            node = torch.full_like(ids, PADDING)
-            root = torch.full_like(ids, PADDING)
-            for row, members in enumerate(slots):
-                for column, branch in enumerate(members):
-                    ids[row, column], positions[row, column] = branch.token, branch.position
-                    node[row, column], root[row, column] = branch.node, branch.root
-                    branch.position += 1
-            logits = stepper.run(ids, positions, node, root, node != PADDING)
-            in_order = [branch for members in slots for branch in members]
-            for branch, scores in zip(in_order, logits, strict=True):
-                self._step(branch, scores)
-            live = [branch for branch in in_order if not branch.done]
+    def _write(self, branches: list[_Branch], logits: Tensor, stepper: Stepper) -> None:
+        """Choose the next token of every branch and feed it, until all are done.
 
-    def _step(self, branch: _Branch, logits: Tensor) -> None:
-        """Take in the token that was just fed, and choose what follows it."""
-        branch.tokens += 1
-        if branch.tokens >= MAX_ANSWER_TOKENS or branch.position >= self._max_positions:
-            branch.done = branch.truncated = True
-        else:
-            self._choose_next(branch, logits)
+        Args:
+            branches: The branches.
+            logits: [N, V] what the model says of the next token of each.
+            stepper: The state after the first pass.
+        """
+        while branches:
+            options = [branch.writer.options() for branch in branches]
+            for branch, tokens, odds in zip(branches, options, _log_odds(logits, options), strict=True):
+                self._choose_next(branch, tokens, odds)
+            branches = [branch for branch in branches if not branch.done]
+            if branches:
+                branches, logits = _feed(branches, stepper)
 
-    def _choose_next(self, branch: _Branch, logits: Tensor) -> None:
+    def _choose_next(self, branch: _Branch, options: list[int], odds: Tensor) -> None:
+        """Choose one of the options by their log probabilities."""
         writer = branch.writer
-        options = writer.options()
-        if not options:  # a vocabulary without some character of the text; byte-level ones have all
-            branch.done = branch.truncated = True
-            return
-        odds = logits[options].float().log_softmax(-1)
         if options[-1] == self._marks[NONE]:
             # The label has spans if that is likelier than not, however the probability is spread over their tokens.
             if float(odds[-1]) > math.log(0.5) or len(options) == 1:
                 branch.done = True
                 return
             options, odds = options[:-1], odds[:-1]
-        best = int(odds.argmax())
-        if options[0] == writer.closing[0]:
-            close = float(odds[:2].logsumexp(-1))
-            if len(options) == 2 or close >= float(odds[2:].max()):
-                self._close_span(branch, close, odds)
-                return
-            best = 2 + int(odds[2:].argmax())
-        branch.log_score += float(odds[best])
-        branch.token = options[best]
-        writer.feed(branch.token)
+        ends = sum(token in writer.closing for token in options[:2])
+        if ends and (ends == len(options) or float(odds[:ends].logsumexp(-1)) >= float(odds[ends:].max())):
+            self._close_span(branch, options[:ends], odds[:ends])
+        else:
+            best = ends + int(odds[ends:].argmax())
+            branch.log_score += float(odds[best])
+            branch.token = options[best]
+            writer.feed(branch.token)
+        branch.done = writer.done
+        branch.tokens += 1
+        if not branch.done and (branch.tokens >= MAX_ANSWER_TOKENS or branch.position >= self._max_positions):
+            branch.done = branch.truncated = True
 
-    def _close_span(self, branch: _Branch, close: float, odds: Tensor) -> None:
+    def _close_span(self, branch: _Branch, options: list[int], odds: Tensor) -> None:
         """End a span, and choose whether another one follows."""
-        another, end = branch.writer.closing
+        close = float(odds.logsumexp(-1))
         branch.scores.append(min(math.exp(branch.log_score + close), 1.0))
-        branch.log_score = float(odds[0]) - close
-        branch.token = another if float(odds[0]) > float(odds[1]) else end
+        best = int(odds.argmax())
+        branch.log_score = float(odds[best]) - close
+        branch.token = options[best]
         branch.writer.feed(branch.token)
-        branch.done = branch.writer.done or branch.writer.exhausted
+
+
+def _log_odds(logits: Tensor, options: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Return the log probabilities of each row's options among themselves, computed together on the model's device."""
+    if not options:
+        return []
+    ids = [torch.tensor(row) for row in options]
+    padded = pad_sequence(ids, batch_first=True, padding_value=-1).to(logits.device)
+    chosen = logits.gather(1, padded.clamp(min=0)).float().masked_fill(padded < 0, -torch.inf)
+    odds = chosen.log_softmax(-1).cpu()
+    return [row[: len(own)] for row, own in zip(odds, options, strict=True)]
+
+
+def _feed(branches: list[_Branch], stepper: Stepper) -> tuple[list[_Branch], Tensor]:
+    """Feed the chosen token of every branch; return the branches, now ordered by row, and their logits [N, V]."""
+    rows = stepper.batch.node.shape[0]
+    slots: list[list[_Branch]] = [[] for _ in range(rows)]
+    for branch in branches:
+        slots[branch.row].append(branch)
+    width = max(map(len, slots))
+    ids = torch.zeros(rows, width, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    node = torch.full_like(ids, PADDING)
+    root = torch.full_like(ids, PADDING)
+    for row, members in enumerate(slots):
+        for column, branch in enumerate(members):
+            ids[row, column], positions[row, column] = branch.token, branch.position
+            node[row, column], root[row, column] = branch.node, branch.root
+            branch.position += 1
+    logits = stepper.run(ids, positions, node, root, node != PADDING)
+    return [branch for members in slots for branch in members], logits
 
 
 def _is_choice(plan: Plan) -> bool:
@@ -218,14 +239,14 @@ def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:
-    cut = [branch.label for branch in branches if branch.truncated]
     warnings = tuple(
-        f"the answer of {label!r} was cut after {MAX_ANSWER_TOKENS} tokens: later spans may be missing."
-        for label in cut
+        f"the answer of {branch.label!r} was cut after {branch.tokens} tokens: later spans may be missing."
+        for branch in branches
+        if branch.truncated
     )
     spans = tuple(
         Span(branch.label, plan.text[start:end], start, end, score)
         for branch in branches
         for (start, end), score in zip(branch.writer.spans, branch.scores, strict=True)
     )
-    return Extraction.of(plan.text, plan.task, spans, truncated=bool(cut), warnings=warnings)
+    return Extraction.of(plan.text, plan.task, spans, truncated=bool(warnings), warnings=warnings)

@@ -1,13 +1,15 @@
 """Running a causal language model over trees, whatever its architecture.
 
-``"tree"`` passes a 4-D mask and explicit positions; most architectures compute it exactly. ``"rows"`` gives every branch
-a row of its own with its prompt, under an ordinary 2-D mask; every architecture computes that. Which one a loaded model
-gets is decided by a self-test, so an unknown architecture is slower but never wrong.
+``"tree"`` passes a 4-D mask and explicit positions; most architectures compute it exactly. ``"rows"`` gives every
+branch a row of its own with its prompt, padded on the left under an ordinary 2-D mask, as every batched generation
+does. Which one a loaded model gets is decided by a self-test, so an unknown architecture is slower, or refused, but
+never wrong.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -19,7 +21,8 @@ from seqgpt.errors import ModelError
 
 Layout = Literal["tree", "rows"]
 
-# Tree and rows sum in another order: equal to rounding. Well above fp32 noise (2e-7 relative) and far below a wrong mask.
+# Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
+# relative) and far below a wrong mask.
 _SELF_TEST_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.bfloat16: 0.15, torch.float16: 0.02}
 
 
@@ -27,28 +30,37 @@ class TreeForward:
     """Computes logits of trees with a causal language model.
 
     Attributes:
+        model: The model.
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
+
+    Raises:
+        ModelError: If the model computes neither layout right.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        parameters = inspect.signature(model.forward).parameters
+        self._takes_positions = "position_ids" in parameters
+        self._selects_logits = "logits_to_keep" in parameters
         self.layout: Layout = "tree"
         self.note = ""
-        reason = self._self_test()
+        reason = self._why_no_trees()
         if reason:
             self.layout, self.note = "rows", f"{reason}; each label is computed in a row of its own, which is slower."
+            reason = self._self_test("padded rows")
+            if reason:
+                raise ModelError(f"{reason}, so it cannot be used here: choose another architecture.")
 
     @property
     def device(self) -> torch.device:
         """The device of the model."""
         return self.model.device
 
-    def batch(self, trees: list[Tree], *, row_tokens: int = 0) -> TreeBatch:
+    def batch(self, trees: Sequence[Tree], *, row_tokens: int = 0) -> TreeBatch:
         """Lay trees out as the layout wants them; in ``"rows"`` each branch becomes a tree of its own, in order."""
         if self.layout == "rows":
-            batch = lay_out([single for tree in trees for single in tree.split()])
+            batch = lay_out([single for tree in trees for single in tree.split()], pad_left=True)
             rows = iter(batch.places)
             batch.places = [[place for _ in tree.branches for place in next(rows)] for tree in trees]
             return batch
@@ -69,14 +81,22 @@ class TreeForward:
 
     def logits(self, batch: TreeBatch, keep: Tensor) -> Tensor:
         """Return the logits [N, V] at the positions of ``keep`` [B, T], without keeping any state."""
-        inputs = self.inputs(batch)
-        return cast(Tensor, self.model(**inputs, logits_to_keep=keep.to(self.device), use_cache=False).logits)
+        return self.run(self.inputs(batch), keep, use_cache=False)
 
     def inputs(self, batch: TreeBatch) -> dict[str, Any]:
         """Return the model's arguments for a whole batch, on its device."""
-        return self._arguments(batch.input_ids, batch.position_ids, batch.node, batch.root, batch.node)
+        return self.arguments(batch.input_ids, batch.position_ids, batch.node, batch.root, batch.node)
 
-    def _arguments(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keys: Tensor) -> dict[str, Any]:
+    def arguments(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keys: Tensor) -> dict[str, Any]:
+        """Return the model's arguments for tokens [B, Q] that follow others, on its device.
+
+        Args:
+            ids: [B, Q] token ids.
+            positions: [B, Q] positions.
+            node: [B, Q] nodes of the tokens.
+            root: [B, Q] roots of the tokens.
+            keys: [B, K] nodes of all tokens so far, these last.
+        """
         if self.layout == "tree":
             mask = additive(visible(node, root, keys, keys.shape[1] - ids.shape[1]), self.model.dtype)
         else:
@@ -86,31 +106,74 @@ class TreeForward:
             arguments["position_ids"] = positions.to(self.device)
         return arguments
 
-    @torch.no_grad()
-    def _self_test(self) -> str:
-        """Compare a tree with its plain rows; return what is wrong, or an empty string."""
+    def run(self, arguments: dict[str, Any], keep: Tensor, **options: Any) -> Tensor:
+        """Call the model and return the logits [N, V] where ``keep`` [B, Q] is True."""
+        keep = keep.to(self.device)
+        if self._selects_logits:
+            options["logits_to_keep"] = keep
+        logits: Tensor = self.model(**arguments, **options).logits
+        return logits if logits.dim() == 2 else logits[keep]
+
+    def _why_no_trees(self) -> str:
+        """Return what keeps the model from computing trees, or an empty string."""
+        architecture = self.model.config.model_type
         if not self._takes_positions:
-            return f"{self.model.config.model_type} takes no positions"
-        vocabulary = int(self.model.config.vocab_size)
-        ids = [(7 * i + 3) % vocabulary for i in range(11)]
-        tree = Tree(ids[:5], [ids[5:7], ids[7:10], ids[10:]])
+            return f"{architecture} takes no positions"
+        # Which tokens are in the window depends on their distance, and columns of a tree are no distances.
+        if any(getattr(layer, "is_sliding", False) for layer in DynamicCache(config=self.model.config).layers):
+            return f"{architecture} attends to a window of tokens only"
+        return self._self_test("trees")
+
+    @torch.no_grad()
+    def _self_test(self, what: str) -> str:
+        """Compare two trees in this layout with plain rows; return what is wrong, or an empty string."""
+        architecture = self.model.config.model_type
+        vocabulary = embedding_rows(self.model)
+        ids = [(7 * i + 3) % vocabulary for i in range(12)]
+        trees = [Tree(ids[:5], [ids[5:8], ids[8:11]]), Tree(ids[4:7], [ids[7:10], ids[9:12]])]
         was_training = self.model.training
         self.model.eval()
         try:
-            packed, single = lay_out([tree]), lay_out(tree.split())
-            whole = self.logits(packed, packed.node > 0)
-            self.layout = "rows"
-            rows = self.logits(single, single.node > 0)
+            plain, found = self._plain_logits(trees), self._stepped_logits(trees)
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-            return f"{self.model.config.model_type} does not take a tree mask ({type(error).__name__})"
+            return f"{architecture} does not take {what} ({type(error).__name__})"
         finally:
-            self.layout = "tree"
             self.model.train(was_training)
-        scale = rows.abs().max().clamp(min=1.0)
-        off = float(((whole - rows).abs().max() / scale).float())
-        if off <= _SELF_TEST_TOLERANCE.get(whole.dtype, 1e-2):
+        off = float((plain - found).abs().max() / plain.abs().max().clamp(min=1.0))
+        if off <= _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2):
             return ""
-        return f"{self.model.config.model_type} computes trees differently from rows (by {off:.1g})"
+        return f"{architecture} computes {what} differently from plain rows (by {off:.1g})"
+
+    def _plain_logits(self, trees: Sequence[Tree]) -> Tensor:
+        """Return the logits after each branch token as the model computes them by itself: no mask, no padding."""
+        logits = [
+            self.model(
+                input_ids=torch.tensor([[*tree.prompt, *branch] for branch in tree.branches], device=self.device)
+            )
+            .logits[:, len(tree.prompt) :]
+            .flatten(0, 1)
+            for tree in trees
+        ]
+        return torch.cat(logits).float()
+
+    def _stepped_logits(self, trees: Sequence[Tree]) -> Tensor:
+        """Return the same logits in this layout: all but the last token of each branch in one pass, then those."""
+        batch = self.batch([Tree(tree.prompt, [branch[:-1] for branch in tree.branches]) for tree in trees])
+        first, stepper = self.start(batch, batch.node != batch.root)
+        places = [place for tree_places in batch.places for place in tree_places]
+        spots = [place.row for place in places], [place.branch for place in places]
+        tokens = torch.tensor([branch[-1] for tree in trees for branch in tree.branches])
+        positions = torch.tensor([len(tree.prompt) + len(branch) - 1 for tree in trees for branch in tree.branches])
+        shape = (len(batch.node), -1)
+        node, root = batch.node[spots].view(shape), batch.root[spots].view(shape)
+        last = stepper.run(tokens.view(shape), positions.view(shape), node, root, torch.ones_like(node).bool())
+        branches = first.view(len(places), -1, first.shape[-1])
+        return torch.cat([branches, last[:, None]], dim=1).flatten(0, 1).float()
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """Return the number of token ids that a model has embeddings for."""
+    return cast(Tensor, model.get_input_embeddings().weight).shape[0]
 
 
 class Stepper:
@@ -130,10 +193,5 @@ class Stepper:
     def run(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keep: Tensor) -> Tensor:
         """Feed Q tokens a row, each to its node, and return the logits [N, V] where ``keep`` [B, Q] is True."""
         self._keys = torch.cat([self._keys, node], dim=1)
-        arguments = self._forward._arguments(ids, positions, node, root, self._keys)
-        output = self._forward.model(
-            **arguments, past_key_values=self._cache, use_cache=True, logits_to_keep=keep.to(self._forward.device)
-        )
-        if output.logits.dim() != 2:
-            raise ModelError(f"{self._forward.model.config.model_type} ignores logits_to_keep: update transformers.")
-        return cast(Tensor, output.logits)
+        arguments = self._forward.arguments(ids, positions, node, root, self._keys)
+        return self._forward.run(arguments, keep, past_key_values=self._cache, use_cache=True)

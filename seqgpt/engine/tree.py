@@ -63,45 +63,36 @@ class TreeBatch:
     places: list[list[Place]]
 
 
-def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0) -> TreeBatch:
+def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0, pad_left: bool = False) -> TreeBatch:
     """Lay trees out in rows.
 
     Args:
         trees: The trees.
         row_tokens: Trees share a row up to this length; 0 gives every tree a row of its own.
         pad_id: Token id at padding; never seen by another token.
+        pad_left: Pad rows at their beginning, not at their end.
     """
-    ids, positions, nodes, roots = [], [], [], []
+    rows: list[list[tuple[int, int, int, int]]] = []  # id, position, node and root of each token
     places: list[list[Place]] = [[] for _ in trees]
-    for row, members in enumerate(_rows(trees, row_tokens)):
-        row_ids: list[int] = []
-        row_positions: list[int] = []
-        row_nodes: list[int] = []
-        row_roots: list[int] = []
-        count = 0
+    for members in _rows(trees, row_tokens):
+        row: list[tuple[int, int, int, int]] = []
+        root = 0
         for index in members:
-            tree, root, begin = trees[index], count, len(row_ids)
-            columns = []
-            for node, part in enumerate((tree.prompt, *tree.branches)):
-                columns.append(len(row_ids))
-                base = len(tree.prompt) if node else 0
-                row_ids += part
-                row_positions += range(base, base + len(part))
-                row_nodes += [root + node] * len(part)
-                row_roots += [root] * len(part)
-            count += 1 + len(tree.branches)
-            places[index] = [Place(row, begin, column) for column in columns[1:]]
-        ids.append(row_ids)
-        positions.append(row_positions)
-        nodes.append(row_nodes)
-        roots.append(row_roots)
-    return TreeBatch(
-        _padded(ids, pad_id),
-        _padded(positions, 0),
-        _padded(nodes, PADDING),
-        _padded(roots, PADDING),
-        places,
-    )
+            tree, begin = trees[index], len(row)
+            for node, part in enumerate((tree.prompt, *tree.branches), start=root):
+                if node > root:
+                    places[index].append(Place(len(rows), begin, len(row)))
+                base = len(tree.prompt) if node > root else 0
+                row += [(token, base + i, node, root) for i, token in enumerate(part)]
+            root += 1 + len(tree.branches)
+        rows.append(row)
+    width = max(map(len, rows))
+    padding = [[(pad_id, 0, PADDING, PADDING)] * (width - len(row)) for row in rows]
+    if pad_left:
+        places = [[Place(r, p + len(padding[r]), b + len(padding[r])) for r, p, b in tree] for tree in places]
+    padded = [fill + row if pad_left else row + fill for row, fill in zip(rows, padding, strict=True)]
+    ids, positions, nodes, roots = torch.tensor(padded, dtype=torch.long).movedim(-1, 0).contiguous()
+    return TreeBatch(ids, positions, nodes, roots, places)
 
 
 def visible(query_node: Tensor, query_root: Tensor, key_node: Tensor, first_query: int) -> Tensor:
@@ -146,8 +137,3 @@ def _rows(trees: Sequence[Tree], row_tokens: int) -> list[list[int]]:
         rows[row].append(index)
         room[row] -= length
     return rows
-
-
-def _padded(rows: list[list[int]], value: int) -> Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([row + [value] * (width - len(row)) for row in rows], dtype=torch.long)

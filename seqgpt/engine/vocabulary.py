@@ -7,64 +7,75 @@ into tokens in many ways.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import cast
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from tokenizers import pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from seqgpt.errors import ModelError
 from seqgpt.rendered import Mark, Piece
 
-_PROBES = ("Tim", " Tim", "北京", " a北b京", "naïve café 🙂", "x\ty\nz  ")
+_PROBES = ("Tim", " Tim", "北京", " a北b京", "naïve café 🙂", "x\ty\nz  ", "\n\na", "e\N{COMBINING ACUTE ACCENT}１，")
+_UTF8_BYTES = frozenset(range(0xF5)) - {0xC0, 0xC1}
+_BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
+_NO_SPACE = {"Metaspace": {"prepend_scheme": "never"}, "ByteLevel": {"add_prefix_space": False}}
+_NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 
 
 class Vocabulary:
     """Words to token ids and back to bytes.
 
+    Words come back byte by byte, whatever they are: where a tokenizer would put a space in front of them, or bring
+    them into a Unicode normal form, that is left out here. The tokenizer itself is not changed.
+
     Attributes:
+        tokenizer: The tokenizer.
         bytes_of: For each token id, its bytes; empty for special tokens, which no words contain.
         token_of: The id of each byte string that is a token.
         longest: Length in bytes of the longest token.
+
+    Raises:
+        ModelError: If words do not come back, or can become special tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError("the tokenizer has no tokenizer.json: convert it to a fast tokenizer and save it again.")
         self.tokenizer = tokenizer
-        self.bytes_of = _token_bytes(tokenizer)
+        spec = json.loads(tokenizer.backend_tokenizer.to_str())
+        special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        special.update(tokenizer.all_special_ids)
+        self._plain = _plain(spec)
+        self.bytes_of: list[bytes] = [b""] * (max(tokenizer.get_vocab().values()) + 1)
         self.token_of: dict[bytes, int] = {}
-        for index, token in enumerate(self.bytes_of):
-            if token:
-                self.token_of.setdefault(token, index)
-        self.longest = max(map(len, self.token_of))
+        self._reach: dict[bytes, int] = {}  # length of the longest token with these first two bytes
+        for index, token in _token_bytes(tokenizer, spec, special):
+            self.bytes_of[index] = token
+            self.token_of.setdefault(token, index)
+            self._reach[token[:2]] = max(self._reach.get(token[:2], 0), len(token))
+        self.longest = max(self._reach.values(), default=0)
         self._cache: dict[str, tuple[int, ...]] = {}
-        self._prefix: tuple[int, ...] = ()
-        if self._decode(self._encode("Tim")) == b" Tim":
-            # This tokenizer puts a space of its own in front of everything: encode behind a line break, then drop it.
-            self._prefix = self._encode("\n")
-        for probe in _PROBES:
-            if self._decode(self.encode(probe)) != probe.encode():
-                raise ModelError(
-                    f"the tokenizer does not give {probe!r} back byte by byte, so spans could not be copied exactly: "
-                    "use a model with a byte-level or a SentencePiece tokenizer with byte fallback."
-                )
+        self._check(special)
 
     def __len__(self) -> int:
         return len(self.bytes_of)
 
     def mark(self, mark: Mark) -> int:
-        """Return the id of a structural mark."""
-        return cast(int, self.tokenizer.convert_tokens_to_ids(str(mark)))
+        """Return the id of a structural mark.
+
+        Raises:
+            ModelError: If the tokenizer has no such token.
+        """
+        index: int | None = self._plain.token_to_id(str(mark))
+        if index is None:
+            raise ModelError(f"the tokenizer has no token {mark}: add the marks with seqgpt.tokenizer.add_marks.")
+        return index
 
     def encode(self, words: str) -> tuple[int, ...]:
         """Encode words as words: nothing in them becomes a special token, nothing is added."""
-        if not self._prefix:
-            return self._encode(words)
-        ids = self._encode("\n" + words)
-        if ids[: len(self._prefix)] != self._prefix:
-            raise ModelError(f"the tokenizer joins a line break with {words[:20]!r}: it cannot be used here.")
-        return ids[len(self._prefix) :]
+        return tuple(self._plain.encode(words, add_special_tokens=False).ids)
 
     def encode_label(self, words: str) -> tuple[int, ...]:
         """Encode words that come again and again: remembered, up to a bound."""
@@ -81,30 +92,80 @@ class Vocabulary:
             ids += [self.mark(piece)] if isinstance(piece, Mark) else self.encode_label(piece)
         return tuple(ids)
 
-    def _encode(self, words: str) -> tuple[int, ...]:
-        encoded = self.tokenizer(words, add_special_tokens=False, split_special_tokens=True, verbose=False)
-        return tuple(encoded["input_ids"])
-
-    def _decode(self, ids: Iterable[int]) -> bytes:
+    def decode(self, ids: Iterable[int]) -> bytes:
+        """Return the bytes of tokens; special tokens have none."""
         return b"".join(self.bytes_of[i] for i in ids)
 
+    def prefixes(self, data: bytes) -> list[tuple[int, int]]:
+        """Return every token that ``data`` begins with, and its length in bytes, the shortest first."""
+        most = min(max(self._reach.get(data[:2], 0), 1), len(data))
+        return [
+            (token, length) for length in range(1, most + 1) if (token := self.token_of.get(data[:length])) is not None
+        ]
 
-def _token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
-    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
-    byte_level = '"ByteLevel"' in json.dumps(json.loads(tokenizer.backend_tokenizer.to_str())["decoder"])
+    def _check(self, special: set[int]) -> None:
+        for probe in _PROBES:
+            if self.decode(self.encode(probe)) != probe.encode():
+                raise ModelError(
+                    f"the tokenizer does not give {probe!r} back byte by byte, so spans could not be copied exactly: "
+                    "use a model with a byte-level or a SentencePiece tokenizer with byte fallback."
+                )
+        if any(bytes([byte]) not in self.token_of for byte in _UTF8_BYTES):
+            raise ModelError(
+                "the tokenizer has no token for some bytes, so some texts could not be copied: "
+                "use a model with a byte-level or a SentencePiece tokenizer with byte fallback."
+            )
+        for index in special:
+            words = str(self.tokenizer.convert_ids_to_tokens(index))
+            if not special.isdisjoint(self.encode(words)):
+                raise ModelError(
+                    f"a text that contains {words!r} would become the special token of that name: "
+                    "mark that token as special in the tokenizer, and save it again."
+                )
+
+
+def _plain(spec: dict[str, Any]) -> Tokenizer:
+    """Build a tokenizer that cuts words as ``spec`` says, but neither adds to them nor rewrites or shortens them."""
+    normalizer = spec["normalizer"] or {"type": "Sequence", "normalizers": []}
+    parts = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
+    kept = [part for part in parts if part["type"] not in (*_NORMAL_FORMS, "Prepend")]
+    splitter = spec["pre_tokenizer"] or {}
+    splitters = [part | _NO_SPACE.get(part["type"], {}) for part in splitter.get("pretokenizers", [splitter]) if part]
+    plain = Tokenizer.from_str(
+        json.dumps(
+            spec
+            | {
+                "normalizer": {"type": "Sequence", "normalizers": kept} if kept else None,
+                "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters} if splitters else None,
+                "truncation": None,
+                "padding": None,
+            }
+        )
+    )
+    plain.encode_special_tokens = True  # that is: take them for words, do not look for them
+    return plain
+
+
+def _token_bytes(
+    tokenizer: PreTrainedTokenizerBase, spec: dict[str, Any], special: set[int]
+) -> Iterator[tuple[int, bytes]]:
+    """Return id and bytes of each token of words; where two are the same bytes, first the one that encoding uses."""
+    added = {index: token for index, token in tokenizer.added_tokens_decoder.items() if index not in special}
+    yield from ((index, token.content.encode()) for index, token in added.items())
+    byte_level = '"ByteLevel"' in json.dumps(spec["decoder"])
     table = _byte_level_alphabet() if byte_level else {}
-    vocab: dict[str, int] = tokenizer.get_vocab()
-    bytes_of = [b""] * (max(vocab.values()) + 1)
-    for token, index in vocab.items():
-        if index in special:
+    fallback = []
+    for token, index in tokenizer.get_vocab().items():
+        if index in special or index in added or not token:
             continue
         if byte_level:
-            bytes_of[index] = bytes(table[char] for char in token) if all(char in table for char in token) else b""
-        elif len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-            bytes_of[index] = bytes([int(token[3:5], 16)])
+            if all(char in table for char in token):
+                yield index, bytes(table[char] for char in token)
+        elif _BYTE_TOKEN.fullmatch(token):
+            fallback.append((index, bytes([int(token[3:5], 16)])))
         else:
-            bytes_of[index] = token.replace("▁", " ").encode()
-    return bytes_of
+            yield index, token.replace("▁", " ").encode()
+    yield from fallback
 
 
 def _byte_level_alphabet() -> dict[str, int]:

@@ -21,7 +21,8 @@ from seqgpt.data.recipe import load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import RunError
 from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
-from seqgpt.model import SETTINGS_FILE, SeqGPT
+from seqgpt.model import SeqGPT
+from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig

@@ -1,0 +1,150 @@
+"""What comes out: always grounded and well formed, whoever shares the batch, and what plain computing finds too."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgpt.engine import decoder
+from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.forward import TreeForward
+from seqgpt.results import Classification
+from seqgpt.tasks import AtomicTask
+from tests.alike import assert_alike
+from tests.engine import reference
+from tests.strategies import label_sets, quick, tasks, texts
+
+TEXTS = [
+    "Tim Cook visited Shanghai.",
+    "杰克逊和罗德曼去了上海，杰克逊先走。",
+    "a a a ab ab",
+    "血压 120/80，服用阿司匹林。 Blood pressure is fine.",
+    "👨‍👩‍👧 e\u0301te\r\nplage\t🇨🇳",
+    "中丫中七",
+    "x",
+    "<|none|> is <|end|> of it",
+]
+SPANS = AtomicTask.extract(["person", "地点", "<|none|>"])
+ONE = AtomicTask.classify(["good", "good news", "坏", "bad"], name="one")
+ONE_OR_NONE = AtomicTask.classify(["good", "good news", "坏", "bad"], none=True, name="one or none")
+SEVERAL = AtomicTask.classify({"praise": "pleased", "抱怨": ""}, multi_label=True, name="several")
+TASKS = [SPANS, ONE, ONE_OR_NONE, SEVERAL]
+
+
+@pytest.fixture
+def short_answers(monkeypatch):
+    monkeypatch.setattr(decoder, "MAX_ANSWER_TOKENS", 16)
+
+
+@quick
+@given(asked=st.lists(st.tuples(texts, tasks()), min_size=1, max_size=4), seed=st.integers(0, 2))
+def test_every_answer_is_grounded_and_well_formed(asked, seed, tiny):
+    with pytest.MonkeyPatch.context() as patch:  # as a fixture it would not be reset for every example
+        patch.setattr(decoder, "MAX_ANSWER_TOKENS", 12)
+        results = tiny("qwen3", seed).predict_pairs(asked)
+    for (text, task), result in zip(asked, results, strict=True):
+        assert (result.text, result.task) == (text, task)  # the results check all else themselves
+        if isinstance(result, Classification):
+            assert set(result.scores) == set(task.labels)
+            assert all(0 <= score <= 1 for score in result.scores.values())
+            assert not result.truncated
+        else:
+            assert all(span.text == span.text.strip() and 0 < span.score <= 1 for span in result.spans)
+
+
+@pytest.mark.parametrize("model_type", ["qwen3", "gpt2", "bloom", "mistral"])
+def test_a_batch_equals_one_by_one(model_type, tiny, short_answers):
+    model = tiny(model_type)
+    together = model.predict(TEXTS, TASKS, batch_size=8)
+    for text, results in zip(TEXTS, together, strict=True):
+        for task in TASKS:
+            assert_alike(results[task.name], model.predict(text, task, batch_size=1))
+
+
+def test_other_tasks_and_labels_in_the_batch_change_nothing(tiny, short_answers):
+    model = tiny("qwen3", 1)
+    pairs = [(text, task) for text in TEXTS[:3] for task in (*TASKS, AtomicTask.extract(["date"]))]
+    for (text, task), result in zip(pairs, model.predict_pairs(pairs, batch_size=32), strict=True):
+        assert_alike(result, model.predict(text, task))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rows_equal_trees(seed, tiny, short_answers):
+    model = tiny("qwen3", seed)
+    rows = TreeForward(model.model)
+    rows.layout = "rows"
+    plans = [model._plan(text, task) for text in TEXTS[:5] for task in TASKS]
+    found = [Decoder(forward, model.vocabulary, model.max_positions).answer(plans) for forward in (model.forward, rows)]
+    for one, other in zip(*found, strict=True):
+        assert_alike(one, other)
+
+
+@pytest.mark.parametrize("model_type", ["qwen3", "gpt_neox", "bloom"])
+@pytest.mark.parametrize("text", ["Tim is in 上海.", "a a ab", "中丫中七", "é🙂\r\né"])
+def test_spans_are_those_of_the_reference(model_type, text, tiny):
+    model = tiny(model_type)
+    result = model.predict(text, SPANS)
+    for label, expected in reference.extract(model, text, SPANS).items():
+        assert [(span.start, span.end) for span in result[label]] == [place for place, _ in expected]
+        assert [span.score for span in result[label]] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+@quick
+@given(text=st.text(alphabet="ab 中丫", min_size=1, max_size=5).filter(str.strip), labels=label_sets)
+def test_spans_are_those_of_the_reference_for_any_text(text, labels, tiny):
+    task = AtomicTask.extract(labels[:2])
+    result = tiny("llama").predict(text, task)
+    assert not result.truncated
+    for label, expected in reference.extract(tiny("llama"), text, task).items():
+        assert [(span.start, span.end) for span in result[label]] == [place for place, _ in expected]
+
+
+@pytest.mark.parametrize("model_type", ["qwen3", "llama", "bloom"])
+def test_class_scores_are_those_of_the_reference(model_type, tiny):
+    model = tiny(model_type)
+    for text in TEXTS[:4]:
+        for task in (ONE, ONE_OR_NONE, SEVERAL):
+            expected = reference.classify(model, text, task)
+            none = expected.pop(None, 0.0)
+            result = model.predict(text, task)
+            assert result.scores == pytest.approx(expected, abs=1e-4)
+            if task.multi_label:
+                assert set(result.labels) == {label for label, score in expected.items() if score > 0.5}
+            else:
+                assert sum(result.scores.values()) == pytest.approx(1 - none, abs=1e-5)
+                best = max(expected, key=expected.__getitem__)
+                assert result.labels == (() if none > expected[best] else (best,))
+
+
+def test_a_single_label_is_certain(tiny):
+    result = tiny("qwen3").predict("x", AtomicTask.classify(["only"]))
+    assert result.scores == {"only": 1.0}
+    assert result.labels == ("only",)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_an_answer_that_is_too_long_is_cut_and_says_so(limit, tiny, monkeypatch):
+    model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
+    whole = model.predict(text, SPANS)
+    assert not whole.truncated
+    long = [label for label in SPANS.labels if len(whole[label]) > 2]
+    assert long
+    monkeypatch.setattr(decoder, "MAX_ANSWER_TOKENS", limit)
+    cut = model.predict(text, SPANS)
+    assert cut.truncated
+    for label in long:
+        assert f"the answer of {label!r} was cut after {limit} tokens: later spans may be missing." in cut.warnings
+        assert_begins(whole[label], cut[label])
+
+
+def test_an_answer_ends_where_the_model_does(tiny):
+    model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
+    plan = model._plan(text, AtomicTask.extract(["person"]))
+    (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 2).answer([plan])
+    # Two tokens have a position; a third was chosen, and could not be read.
+    assert result.warnings == ("the answer of 'person' was cut after 3 tokens: later spans may be missing.",)
+
+
+def assert_begins(whole, part):
+    assert len(part) < len(whole)
+    for one, other in zip(whole, part, strict=False):
+        assert (one.start, one.end) == (other.start, other.end)

@@ -1,0 +1,179 @@
+"""Words stay words, whatever they are, and come back byte by byte, whatever the tokenizer."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from seqgpt.data.sample import load_sample
+from seqgpt.engine.constraint import SpanConstraint, SpanWriter
+from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.errors import ModelError
+from seqgpt.rendered import Mark
+from seqgpt.templates.marks import END, MARKS, NEXT, NONE, SKIP
+from seqgpt.tokenizer import END_OF_TEXT, PAD, add_marks
+from tests.strategies import quick, texts
+
+MARK_STRINGS = " ".join([*MARKS, PAD, END_OF_TEXT]) + "".join(MARKS)
+STYLES = ["byte-level", "NFC", "never", "first", "always", "prepend"]
+
+
+def sentence_piece(style: str) -> PreTrainedTokenizerFast:
+    """Llama's kind: ▁ for a space, <0x..> for bytes without a token; ``prepend`` is the form of Llama 2."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    texts = [example.text for example in load_sample("train")]
+    trained.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=1000, limit_alphabet=300, show_progress=False))
+    spec = json.loads(trained.to_str())["model"]
+    tokens = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *spec["vocab"]]
+    merges = [tuple(pair) for pair in spec["merges"]]
+    built = Tokenizer(
+        models.BPE({token: i for i, token in enumerate(tokens)}, merges, unk_token="<unk>", byte_fallback=True)
+    )
+    if style == "prepend":
+        built.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        built.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=style, split=False)
+    built.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(tokenizer_object=built, unk_token="<unk>", eos_token=END_OF_TEXT)
+
+
+@pytest.fixture(scope="module")
+def vocabularies(tokenizer):
+    composing = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    composing.normalizer = normalizers.NFC()
+    built = {
+        "byte-level": tokenizer,
+        "NFC": PreTrainedTokenizerFast(tokenizer_object=composing, pad_token=PAD, eos_token=END_OF_TEXT),
+    } | {style: sentence_piece(style) for style in STYLES[2:]}
+    for one in built.values():
+        add_marks(one, MARKS)
+    return {style: Vocabulary(one) for style, one in built.items()}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@quick
+@given(text=texts.filter(lambda text: "▁" not in text))
+def test_words_come_back_byte_by_byte(style, text, vocabularies):
+    vocabulary = vocabularies[style]
+    for words in (text, text + MARK_STRINGS, MARK_STRINGS + text):
+        ids = vocabulary.encode(words)
+        assert vocabulary.decode(ids) == words.encode()
+        assert not set(ids) & set(vocabulary.tokenizer.all_special_ids)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_words_of_the_tokenizer_itself_become_its_own_tokens(style, vocabularies):
+    """What encoding says is what the constraint allows: the token of a string, not the bytes that spell it."""
+    vocabulary = vocabularies[style]
+    for words in (" was", " the", "公司"[:1]):
+        ids = vocabulary.encode(words)
+        assert [vocabulary.token_of[vocabulary.bytes_of[i]] for i in ids] == list(ids)
+        assert len(ids) < len(words.encode())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_encoding_agrees_with_the_tokenizer(style, vocabularies):
+    vocabulary = vocabularies[style]
+    text = "Tim Cook visited 上海 yesterday."
+    given = vocabulary.tokenizer(text, add_special_tokens=False)["input_ids"]
+    own = vocabulary.encode(text)
+    led = vocabulary.encode(" " + text)
+    assert tuple(given) == (led if style in ("first", "always", "prepend") else own)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_span_can_be_written_with_the_tokens_of_the_tokenizer(style, vocabularies):
+    vocabulary = vocabularies[style]
+    text = "Tim Cook visited 上海 🙂 yesterday."
+    writer = SpanWriter(SpanConstraint(text, vocabulary), {m: vocabulary.mark(m) for m in (END, NEXT, NONE, SKIP)})
+    for token in vocabulary.encode_pieces([" Cook visited", NEXT, "上海", NEXT, " 🙂 yesterday", END]):
+        assert token in writer.options()
+        writer.feed(token)
+    assert [text[start:end] for start, end in writer.spans] == ["Cook visited", "上海", "🙂 yesterday"]
+
+
+def test_prefixes_are_all_tokens_that_data_begins_with(vocabularies):
+    for vocabulary in vocabularies.values():
+        data = " visited 上海".encode()
+        expected = [(vocabulary.token_of[data[:n]], n) for n in range(1, 20) if data[:n] in vocabulary.token_of]
+        assert vocabulary.prefixes(data) == expected
+        assert vocabulary.prefixes(b"") == []
+
+
+def test_tokens_added_without_being_special_are_words(tokenizer):
+    """Models of the GPT-NeoX family have runs of spaces as such tokens."""
+    own = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()))
+    own.add_tokens([AddedToken("    ", special=False, normalized=False), AddedToken("<think>", special=False)])
+    vocabulary = Vocabulary(own)
+    ids = vocabulary.encode("a    b<think>")
+    assert vocabulary.decode(ids) == b"a    b<think>"
+    assert own.convert_tokens_to_ids("    ") in ids
+
+
+def test_a_mark_that_a_tokenizer_has_as_a_plain_token_becomes_special(tokenizer):
+    own = PreTrainedTokenizerFast(tokenizer_object=sentence_piece("never").backend_tokenizer, unk_token="<unk>")
+    own.add_tokens([AddedToken("<|end|>", special=False)])
+    before = own.convert_tokens_to_ids("<|end|>")
+    added = add_marks(own, MARKS)
+    assert added == [mark for mark in MARKS if mark != END]
+    vocabulary = Vocabulary(own)
+    assert vocabulary.mark(END) == before
+    assert before not in vocabulary.encode("a <|end|> b")
+
+
+def test_texts_are_not_cut_or_padded(tokenizer):
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.enable_truncation(4)
+    backend.enable_padding(length=16)
+    vocabulary = Vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend))
+    assert vocabulary.decode(vocabulary.encode("one two three four five")) == b"one two three four five"
+    assert len(vocabulary.encode("北")) <= 3
+
+
+def test_labels_are_remembered(vocabularies):
+    vocabulary = vocabularies["byte-level"]
+    assert vocabulary.encode_label("person") == vocabulary.encode("person") == vocabulary.encode_label("person")
+    assert len(vocabulary) == len(vocabulary.bytes_of) == 600
+
+
+def test_a_missing_mark_is_an_error(vocabularies):
+    with pytest.raises(ModelError, match=r"no token <\|nothing\|>: add the marks"):
+        vocabularies["byte-level"].mark(Mark("<|nothing|>"))
+
+
+def test_a_tokenizer_that_loses_bytes_is_an_error():
+    words = {word: i for i, word in enumerate(["[UNK]", "tim", "##a", "北"])}
+    backend = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    with pytest.raises(ModelError, match="does not give 'Tim' back byte by byte"):
+        Vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]"))
+
+
+def test_a_tokenizer_that_normalizes_widths_is_an_error(tokenizer):
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.normalizer = normalizers.Replace("，", ",")
+    with pytest.raises(ModelError, match="back byte by byte"):
+        Vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend))
+
+
+def test_a_tokenizer_without_some_bytes_is_an_error(tokenizer):
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    del spec["model"]["vocab"]["ô"]  # stands for the byte 0xF4, with which planes 16 and up begin
+    with pytest.raises(ModelError, match="no token for some bytes"):
+        Vocabulary(PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(spec))))
+
+
+def test_a_special_token_that_text_can_write_is_an_error(tokenizer):
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    own = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="ing")
+    with pytest.raises(ModelError, match="a text that contains 'ing' would become the special token"):
+        Vocabulary(own)
+
+
+def test_a_slow_tokenizer_is_an_error():
+    with pytest.raises(ModelError, match=r"no tokenizer\.json"):
+        Vocabulary(SimpleNamespace(is_fast=False))

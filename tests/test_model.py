@@ -1,0 +1,406 @@
+"""The model that users hold: opening, saving, asking, and what it says when something is wrong."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from huggingface_hub.errors import EntryNotFoundError
+from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, PreTrainedTokenizerFast
+
+import seqgpt
+from seqgpt import AtomicTask, SeqGPT, model_files
+from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
+from seqgpt.model import default_model_path, predict
+from seqgpt.results import Classification, Extraction
+from seqgpt.templates.marks import MARKS, YES
+from seqgpt.tokenizer import END_OF_TEXT, PAD
+from tests.alike import assert_alike
+from tests.conftest import tiny_config
+
+TEXTS = ["Tim Cook visited Shanghai.", "杰克逊先走。"]
+PEOPLE = AtomicTask.extract(["person", "place"])
+TONE = AtomicTask.classify(["praise", "complaint"], name="tone")
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    return tiny("qwen3")
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture(scope="module")
+def plain_folder(tokenizer, tmp_path_factory):
+    """A causal language model as anyone saves it: no marks, no seqgpt.json, weights tied or not by its own choice."""
+    folder = tmp_path_factory.mktemp("plain")
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    spec["added_tokens"] = [token for token in spec["added_tokens"] if token["content"] in (PAD, END_OF_TEXT)]
+    for mark in MARKS:
+        spec["model"]["vocab"][f"unused{spec['model']['vocab'].pop(mark)}"] = tokenizer.convert_tokens_to_ids(mark)
+    backend = type(tokenizer.backend_tokenizer).from_str(json.dumps(spec))
+    PreTrainedTokenizerFast(tokenizer_object=backend, pad_token=PAD, eos_token=END_OF_TEXT).save_pretrained(folder)
+    fields = tiny_config("llama") | {"vocab_size": 600, "eos_token_id": 1, "pad_token_id": 0}
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(**fields)).save_pretrained(folder)
+    return folder
+
+
+# What predict returns
+
+
+def test_one_text_and_one_task_give_one_result(model):
+    assert isinstance(model.predict(TEXTS[0], PEOPLE), Extraction)
+    assert isinstance(model.predict(TEXTS[0], TONE), Classification)
+
+
+def test_labels_alone_ask_for_extraction(model):
+    asked = model.predict(TEXTS[0], PEOPLE)
+    assert model.predict(TEXTS[0], ["person", "place"]) == asked
+    assert model.predict(TEXTS[0], ("person", "place")) == asked
+    described = model.predict(TEXTS[0], {"person": "a human being", "place": ""})
+    assert described.task == AtomicTask.extract({"person": "a human being", "place": ""})
+
+
+def test_several_texts_give_a_list(model):
+    for text, result in zip(TEXTS, model.predict(TEXTS, PEOPLE), strict=True):
+        assert_alike(result, model.predict(text, PEOPLE))
+    assert model.predict(iter(TEXTS), PEOPLE) == model.predict(TEXTS, PEOPLE)
+    assert model.predict(TEXTS[:1], PEOPLE) == [model.predict(TEXTS[0], PEOPLE)]
+    assert model.predict([], PEOPLE) == []
+    assert model.predict([], [PEOPLE, TONE]) == []
+    assert model.predict_pairs([]) == []
+
+
+def test_several_tasks_give_a_dict_for_each_text(model):
+    both = model.predict(TEXTS[0], [PEOPLE, TONE])
+    assert list(both) == ["extract", "tone"]
+    assert_alike(both["extract"], model.predict(TEXTS[0], PEOPLE))
+    assert_alike(both["tone"], model.predict(TEXTS[0], TONE))
+    named = model.predict(TEXTS, {"who": PEOPLE, "how": TONE})
+    assert [list(results) for results in named] == [["who", "how"]] * 2
+    assert_alike(named[0]["who"], both["extract"])
+    assert list(model.predict(TEXTS[0], [TONE])) == ["tone"]
+
+
+def test_results_do_not_depend_on_the_batch_size(model):
+    expected = model.predict(TEXTS, PEOPLE)
+    for size in (1, 2, 100):
+        for one, other in zip(model.predict(TEXTS, PEOPLE, batch_size=size), expected, strict=True):
+            assert_alike(one, other)
+
+
+def test_progress_is_shown_only_where_it_is_asked_for_and_there_is_some(model, capsys):
+    pairs = [(text, TONE) for text in TEXTS]
+    model.predict(TEXTS, TONE)
+    model.predict_pairs(pairs)
+    model.predict_pairs(pairs, progress=True)
+    assert capsys.readouterr() == ("", "")
+    model.predict_pairs(pairs, batch_size=1, progress=True)
+    assert "2/2" in capsys.readouterr().err
+
+
+# What is wrong with what was asked
+
+
+@pytest.mark.parametrize("text", ["", " \n", None, 5, b"bytes", {"text": "x"}, [""], ["x", None], "a\ud83d"])
+def test_what_is_no_text_is_an_error(text, model):
+    with pytest.raises(TextError):
+        model.predict(text, PEOPLE)
+
+
+@pytest.mark.parametrize("task", [[], {}, "person", None, 5, {"person"}, ["a", "a"], [""], [PEOPLE, "person"]])
+def test_what_is_no_task_is_an_error(task, model):
+    with pytest.raises(LabelError):
+        model.predict("x", task)
+
+
+def test_two_tasks_of_one_name_are_an_error(model):
+    with pytest.raises(LabelError, match="two tasks are named 'extract': give name= to each"):
+        model.predict("x", [PEOPLE, AtomicTask.extract(["date"])])
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_must_hold_something(size, model):
+    with pytest.raises(ConfigError, match=f"batch_size is {size}"):
+        model.predict("x", PEOPLE, batch_size=size)
+
+
+def test_a_text_that_is_too_long_is_an_error(model):
+    with pytest.raises(TextError, match=r"have \d+ tokens, and the model reads 511: shorten .* that begins 'word word"):
+        model.predict("word " * 600, PEOPLE)
+    with pytest.raises(TextError):
+        model.predict("x", [f"label number {i} " * 20 for i in range(20)])
+
+
+# What a model is
+
+
+def test_info_says_what_a_model_is(model):
+    assert model.info() == {
+        "architecture": "qwen3",
+        "parameters": 57024,
+        "vocabulary": 600,
+        "template": "seqgpt-marks-1",
+        "max_positions": 512,
+        "layout": "tree",
+        "notes": [],
+    }
+    assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-1')"
+
+
+def test_the_same_seed_gives_the_same_weights(tokenizer, model):
+    before = torch.get_rng_state()
+    again, other = (SeqGPT.from_config(tiny_config("qwen3"), tokenizer, seed=seed) for seed in (0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    weight = model.model.get_input_embeddings().weight
+    assert torch.equal(again.model.get_input_embeddings().weight, weight)
+    assert not torch.equal(other.model.get_input_embeddings().weight, weight)
+
+
+def test_positions_are_known_or_taken_from_the_tokenizer(tiny):
+    assert tiny("gpt2").max_positions == 512
+    assert tiny("bloom").max_positions == 2048
+
+
+def test_a_config_must_name_a_known_type(tokenizer):
+    with pytest.raises(ModelError, match="names no model_type"):
+        SeqGPT.from_config({}, tokenizer)
+    with pytest.raises(ModelError, match="cannot build a model of type 'qwen33'"):
+        SeqGPT.from_config({"model_type": "qwen33"}, tokenizer)
+    with pytest.raises(ModelError, match="cannot build a model of type 't5'"):
+        SeqGPT.from_config({"model_type": "t5"}, tokenizer)
+    with pytest.raises(ModelError, match="cannot build a model of type 'llama'"):
+        SeqGPT.from_config({"model_type": "llama", "num_attention_heads": "many"}, tokenizer)
+
+
+def test_a_misspelt_field_of_a_config_is_an_error(tokenizer):
+    with pytest.raises(ModelError, match=r"'llama' has no field 'hiden_size'\. Did you mean 'hidden_size'\?"):
+        SeqGPT.from_config({"model_type": "llama", "hiden_size": 32}, tokenizer)
+
+
+def test_models_of_the_released_template_are_refused(model):
+    with pytest.raises(ModelError, match="models of template 'seqgpt-560m' write whole answers"):
+        SeqGPT(model.model, model.tokenizer, template="seqgpt-560m")
+
+
+# Saving and opening
+
+
+def test_a_saved_model_gives_the_same_results(model, folder):
+    opened = SeqGPT.from_pretrained(folder)
+    assert opened.trained
+    assert opened.info() == model.info()
+    tasks = [PEOPLE, TONE, AtomicTask.classify(["a", "b"], multi_label=True, name="several")]
+    assert opened.predict(TEXTS, tasks) == model.predict(TEXTS, tasks)
+    assert SeqGPT.from_pretrained(str(folder), device="cpu", dtype=torch.float64).model.dtype == torch.float64
+
+
+def test_a_model_is_saved_without_pickles(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
+    assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
+    assert json.loads((folder / "seqgpt.json").read_text()) == {"format": 1, "template": "seqgpt-marks-1"}
+
+
+def test_a_plain_model_gets_the_marks_and_says_that_it_is_untrained(plain_folder):
+    opened = SeqGPT.from_pretrained(plain_folder)
+    assert not opened.trained
+    assert len(opened.tokenizer) == 600 + len(MARKS)
+    with pytest.warns(UserWarning, match="not trained on the template") as caught:
+        result = opened.predict(TEXTS[0], PEOPLE)
+    assert isinstance(result, Extraction)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_new_mark_begins_as_the_mean_of_its_words(tied, plain_folder):
+    plain = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(plain_folder, tie_word_embeddings=tied))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(plain_folder)
+    before = plain.get_input_embeddings().weight.clone(), plain.get_output_embeddings().weight.clone()
+    opened = SeqGPT(plain, tokenizer)
+    after = plain.get_input_embeddings().weight, plain.get_output_embeddings().weight
+    assert (after[0] is after[1]) == tied
+    words = tokenizer("yes 有", add_special_tokens=False)["input_ids"]
+    mark = opened.vocabulary.mark(YES)
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(new[:600], old)
+        torch.testing.assert_close(new[mark], old[words].mean(dim=0))
+
+
+def test_a_second_model_with_the_same_tokenizer_gets_the_marks_too(plain_folder):
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(plain_folder)
+    one, other = (SeqGPT(AutoModelForCausalLM.from_pretrained(plain_folder), tokenizer).model for _ in range(2))
+    assert torch.equal(one.get_input_embeddings().weight, other.get_input_embeddings().weight)
+
+
+def test_a_model_with_room_for_the_marks_is_not_resized(plain_folder):
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(plain_folder)
+    plain = AutoModelForCausalLM.from_pretrained(plain_folder)
+    plain.resize_token_embeddings(640, mean_resizing=False)
+    opened = SeqGPT(plain, tokenizer)
+    assert plain.get_input_embeddings().weight.shape[0] == 640
+    words = tokenizer(MARKS[YES], add_special_tokens=False)["input_ids"]
+    weight = plain.get_input_embeddings().weight
+    torch.testing.assert_close(weight[opened.vocabulary.mark(YES)], weight[words].mean(dim=0))
+
+
+# What is wrong with what is opened: always one ModelError that says what to do
+
+
+def assert_no_model(path, *words, **options):
+    with pytest.raises(ModelError) as caught:
+        SeqGPT.from_pretrained(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in (*words, str(path)):
+        assert word in message
+
+
+def test_no_folder(tmp_path):
+    assert_no_model(tmp_path / "nothing", "there is no folder")
+    with pytest.raises(ModelError, match="there is no folder"):
+        SeqGPT.from_pretrained("~/no such folder of seqgpt")
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    assert_no_model(tmp_path, "it has no config.json: a model folder has config.json and model.safetensors.")
+    (tmp_path / "file").write_text("x")
+    assert_no_model(tmp_path / "file", "it has no config.json")
+
+
+def test_an_interrupted_run_names_its_last_checkpoint(tmp_path):
+    for name in ("checkpoint-1000", "checkpoint-900", "checkpoint-best", "checkpoint-20"):
+        (tmp_path / name).mkdir()
+    assert_no_model(tmp_path, "Its last checkpoint is", f"{tmp_path / 'checkpoint-1000'}")
+
+
+def test_no_tokenizer(folder):
+    (folder / "tokenizer.json").unlink()
+    assert_no_model(folder, "has no tokenizer: copy tokenizer.json")
+
+
+def test_no_weights(folder):
+    (folder / "model.safetensors").unlink()
+    assert_no_model(folder, "has no weights: copy model.safetensors")
+
+
+def test_weights_as_a_pickle_are_opened_only_where_asked_for(folder, model):
+    (folder / "model.safetensors").unlink()
+    torch.save(model.model.state_dict(), folder / "pytorch_model.bin")
+    assert_no_model(folder, "weights as a pickle", "use_safetensors=False")
+    opened = SeqGPT.from_pretrained(folder, use_safetensors=False)
+    assert opened.predict(TEXTS, PEOPLE) == model.predict(TEXTS, PEOPLE)
+
+
+def test_broken_files(folder, tmp_path):
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"):
+        broken = shutil.copytree(folder, tmp_path / f"broken {name}")
+        (broken / name).write_bytes(b"{ not what it should be")
+        assert_no_model(broken, "cannot open a model at")
+    broken = shutil.copytree(folder, tmp_path / "broken pickle")
+    (broken / "model.safetensors").unlink()
+    (broken / "pytorch_model.bin").write_bytes(pickle.dumps(print))
+    assert_no_model(broken, "cannot open a model at", use_safetensors=False)
+
+
+def test_weights_of_another_kind_of_model(folder):
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=50, **shape)).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({**tiny_config("qwen3"), "vocab_size": 600}))
+    assert_no_model(folder, "parts of a causal language model", "is it a model of another kind?")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{ not JSON", "is not JSON"),
+        ("[1]", "is not of seqgpt"),
+        ('{"template": "seqgpt-marks-1"}', "is not of seqgpt"),
+        ('{"format": 99, "template": "seqgpt-marks-1"}', "is of format 99, this version reads 1: update seqgpt"),
+        ('{"format": 1}', "names no template"),
+        ('{"format": 1, "template": 7}', "names no template"),
+    ],
+)
+def test_settings_that_cannot_be_read(settings, words, folder):
+    (folder / "seqgpt.json").write_text(settings)
+    assert_no_model(folder, words)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("seqgpt-marks-2", "unknown template 'seqgpt-marks-2'"),
+        ("seqgpt-560m", "write whole answers, which this version cannot decode yet"),
+    ],
+)
+def test_templates_that_cannot_be_run_are_refused_before_weights_are_read(template, words, folder):
+    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": template}))
+    (folder / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=words):
+        SeqGPT.from_pretrained(folder)
+
+
+# The hub, without a network
+
+
+def test_a_model_on_the_hub_has_its_settings_read(folder, monkeypatch):
+    asked = []
+
+    def download(model_id, name):
+        asked.append((model_id, name))
+        return str(folder / name)
+
+    monkeypatch.setattr(model_files, "hf_hub_download", download)
+    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "seqgpt-560m"}))
+    with pytest.raises(ModelError, match="write whole answers"):
+        SeqGPT.from_pretrained("someone/a-model")
+    assert asked == [("someone/a-model", "seqgpt.json")]
+
+
+def test_a_model_on_the_hub_may_be_a_plain_one(monkeypatch):
+    def no_entry(*_):
+        raise EntryNotFoundError("404")
+
+    monkeypatch.setattr(model_files, "hf_hub_download", no_entry)
+    assert model_files.fetch_settings("someone/a-model") is None
+
+
+def test_no_network_is_an_error_of_one_line(monkeypatch):
+    def no_network(*_):
+        raise OSError("no route to host\nmore")
+
+    monkeypatch.setattr(model_files, "hf_hub_download", no_network)
+    with pytest.raises(ModelError, match=r"cannot open a model at 'someone/a-model': no route to host$"):
+        SeqGPT.from_pretrained("someone/a-model")
+
+
+def test_what_is_neither_a_folder_nor_an_id_is_an_error():
+    with pytest.raises(ModelError, match="cannot open a model at 'runs/that/is not there'"):
+        SeqGPT.from_pretrained("runs/that/is not there")
+
+
+# The default model
+
+
+def test_predict_opens_a_model_once(folder, model, monkeypatch):
+    assert predict(TEXTS, PEOPLE, model=folder) == model.predict(TEXTS, PEOPLE)
+    monkeypatch.setenv("SEQGPT_MODEL", str(folder))
+    monkeypatch.setattr(SeqGPT, "from_pretrained", None)  # is not called again
+    assert seqgpt.predict(TEXTS[0], ["person", "place"]) == model.predict(TEXTS[0], PEOPLE)
+
+
+def test_the_default_model_is_named_or_the_demo(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQGPT_MODEL", raising=False)
+    with pytest.raises(ModelError, match="no model is named: pass one, set SEQGPT_MODEL"):
+        default_model_path()
+    shutil.copytree(folder, tmp_path / "runs" / "demo")
+    assert default_model_path() == "runs/demo"
+    monkeypatch.setenv("SEQGPT_MODEL", "elsewhere")
+    assert default_model_path() == "elsewhere"
