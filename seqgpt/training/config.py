@@ -104,7 +104,7 @@ class RunConfig:
         try:
             return TrainingArguments(output_dir=self.output_dir, **self.training)
         except (TypeError, ValueError, RuntimeError, ImportError) as error:
-            raise ConfigError(f"training: {' '.join(str(error).split())} Correct the value.") from error
+            raise ConfigError(f"training: {' '.join(str(error).split()).rstrip('.')}: correct the value.") from error
 
 
 def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -143,7 +143,8 @@ def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:
 
 
 def _check_data(file: YamlFile, data: Mapping[str, Any]) -> None:
-    if not data.get("train"):
+    given = file.values.get("data")
+    if not isinstance(given, Mapping) or not given.get("train"):
         file.problem("data", "'data.train' is missing: list recipes, JSONL files, or sample")
     for key in ("train", "eval"):
         names = data.get(key) or []

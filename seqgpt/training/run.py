@@ -27,8 +27,9 @@ from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
-from seqgpt.training.trainer import RUN_FILE, Trainer, TrainingSet, last_checkpoint
+from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
+RUN_FILE = "run.yaml"
 METRICS_FILE = "metrics.json"
 
 _TOKENIZER_EXAMPLES = 50_000
@@ -61,12 +62,12 @@ def run_training(config: RunConfig) -> SeqGPT:
     n_held_out = sum(map(len, held_out.values()))
     _say(f"{model!r}: {len(examples)} examples of {len(config.data.train)} source(s), {n_held_out} held out")
     if trainer.is_world_process_zero():
-        _write(directory / RUN_FILE, config.to_yaml())
+        (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if held_out:
         metrics = trainer.evaluate()
         if trainer.is_world_process_zero():
-            _write(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+            (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return model
 
 
@@ -132,7 +133,7 @@ def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list
     if bad.count:
         _say(f"{name}: {bad}")
     if not examples:
-        raise DataError(f"{name}: every row was skipped: correct the rows.")
+        raise DataError(f"{name}: every row was skipped. Correct the rows.")
     return examples
 
 
@@ -173,9 +174,8 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     Raises:
         RunError: If the directory holds something that this run must not touch.
     """
-    if directory.exists() and not directory.is_dir():
-        raise RunError(f"output_dir {str(directory)!r} is a file: name a folder.")
-    if not directory.is_dir() or not any(directory.iterdir()):
+    make_directory(directory)
+    if not any(directory.iterdir()):
         return None
     file = directory / RUN_FILE
     if not file.is_file():
@@ -206,14 +206,6 @@ def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:
         keys = [*before, *(key for key in now if key not in before)]
         return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{prefix}.{key}".lstrip("."))]
     return [] if before == now else [f"{prefix} ({before!r}, now {now!r})"]
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}. Choose another output_dir.") from error
 
 
 def _say(message: str) -> None:

@@ -27,9 +27,6 @@ from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.label_order import draw, shuffle_labels
 
-RUN_FILE = "run.yaml"
-"""In the output directory: the config of the run, where it was started from one."""
-
 STATE_FILE = "trainer_state.json"
 """In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
 
@@ -107,6 +104,7 @@ class Trainer(transformers.Trainer):
     Raises:
         DataError: If there is nothing to train on or to evaluate, a file cannot be read, or an example is longer than
             the model reads.
+        RunError: If the output directory cannot be made.
     """
 
     loss_is_scaled_for_ga = True  # by the number of answer tokens of all batches of a step
@@ -122,6 +120,7 @@ class Trainer(transformers.Trainer):
         examples = _read(train_dataset)
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
+        make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
         training_set = TrainingSet(examples, model, seed=args.seed, max_labels=args.max_labels)
@@ -167,7 +166,7 @@ class Trainer(transformers.Trainer):
                 raise RunError(f"output_dir {str(directory)!r} has no checkpoint to go on from: train from the start.")
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
-            check_empty(directory)
+            _check_empty(directory)
         self.seqgpt.trained = True
         output = super().train(checkpoint, trial, ignore_keys_for_eval)
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
@@ -280,15 +279,20 @@ def last_checkpoint(directory: Path) -> Path | None:
     return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def check_empty(directory: Path) -> None:
-    """Refuse to write into a directory that holds something; the config of a run that comes does not count.
+def make_directory(directory: Path) -> None:
+    """Make a run's directory, if it is not there.
 
     Raises:
-        RunError: If the directory is a file or is not empty.
+        RunError: If it cannot be made.
     """
-    if directory.exists() and not directory.is_dir():
-        raise RunError(f"output_dir {str(directory)!r} is a file: name a folder.")
-    if directory.is_dir() and any(entry.name != RUN_FILE for entry in directory.iterdir()):
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"output_dir {str(directory)!r} cannot be made ({error.strerror}): name another one.") from error
+
+
+def _check_empty(directory: Path) -> None:
+    if any(directory.iterdir()):
         raise RunError(
             f"output_dir {str(directory)!r} is not empty: choose another one, delete it, or go on with "
             "train(resume_from_checkpoint=True)."

@@ -86,7 +86,7 @@ def brute_force(logits, labels, allowed):
 @quick
 @given(n=st.integers(1, 6), vocabulary=st.integers(2, 12), seed=st.integers(0, 1000))
 def test_answer_loss_is_brute_force(n, vocabulary, seed):
-    random_ = random.Random(seed)
+    random_ = random.Random(seed)  # noqa: S311
     torch.manual_seed(seed)
     logits = torch.randn(n, vocabulary, requires_grad=True)
     rows, labels = [], []
