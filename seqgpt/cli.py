@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqgpt import __version__
 from seqgpt.configs import config_dir
@@ -23,6 +23,9 @@ from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, did_y
 from seqgpt.examples import parse_record
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
+
+if TYPE_CHECKING:
+    from seqgpt.model import SeqGPT
 
 _PREDICT_AT_ONCE = 512
 
@@ -111,7 +114,7 @@ def _count(value: str) -> int:
 
 def _predict(options: argparse.Namespace) -> None:
     questions = _questions(options)  # all are checked before any model is loaded
-    model = _open_model(options.model)
+    model = _open_model(_model_path(options))
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
         results = model.predict_pairs(
@@ -139,7 +142,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     names = _split_names(options.recipes, "--recipes")
     if options.output and not Path(options.output).absolute().parent.is_dir():
         raise DataError(f"cannot write {options.output}: there is no such folder. Make it first.")
-    model = _open_model(options.model)
+    path = _model_path(options)
+    model = _open_model(path)
     comparisons = compare(
         model,
         names,
@@ -150,7 +154,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     if options.output:
         report = {
-            "model": options.model,
+            "model": path,
             "info": model.info(),
             "split": options.split,
             "limit": options.limit,
@@ -160,12 +164,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     _print(to_table(comparisons))
 
 
-def _open_model(path: str | None) -> Any:
-    from seqgpt.model import SeqGPT, default_model_path
+def _model_path(options: argparse.Namespace) -> str:
+    from seqgpt.model import default_model_path
 
-    chosen = path or default_model_path()
+    return options.model or default_model_path()
+
+
+def _open_model(path: str) -> SeqGPT:
+    from seqgpt.model import SeqGPT
+
     _quiet_loading()
-    return SeqGPT.from_pretrained(chosen)
+    return SeqGPT.from_pretrained(path)
 
 
 def _quiet_loading() -> None:
