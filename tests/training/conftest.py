@@ -1,8 +1,11 @@
 """A tiny model in memory, and a handful of examples that it can learn by heart."""
 
+import copy
+import functools
 from collections.abc import Callable
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
 from seqgpt.data.sample import load_sample
 from seqgpt.examples import Example
@@ -36,8 +39,6 @@ EIGHT = [
 
 def make_model(seed: int = 0, **config: object) -> SeqGPT:
     """Build a tiny model from random weights, the same for the same seed."""
-    words = [example.text for example in load_sample("train")]
-    words += [label for example in load_sample("train") for label in example.task.labels]
     fields = {
         "model_type": "qwen3",
         "hidden_size": 64,
@@ -49,8 +50,14 @@ def make_model(seed: int = 0, **config: object) -> SeqGPT:
         "tie_word_embeddings": True,
         "max_position_embeddings": 512,
     }
-    tokenizer = train_tokenizer(words, 1000, list(MARKS))
-    return SeqGPT.from_config(fields | config, tokenizer, seed=seed)
+    return SeqGPT.from_config(fields | config, copy.deepcopy(_tokenizer()), seed=seed)
+
+
+@functools.cache
+def _tokenizer() -> PreTrainedTokenizerBase:
+    words = [example.text for example in load_sample("train")]
+    words += [label for example in load_sample("train") for label in example.task.labels]
+    return train_tokenizer(words, 1000, list(MARKS))
 
 
 @pytest.fixture

@@ -207,15 +207,15 @@ def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):
             read.append((split, options["limit"], options["data_root"]))
             return eight
 
-    monkeypatch.setattr("seqgpt.data.source.load_recipe", lambda name: Recipe())
-    monkeypatch.setattr(run, "load_recipe", lambda name: Recipe())
+    monkeypatch.setattr("seqgpt.data.source.load_recipe", lambda _: Recipe())
+    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
     run_training(config(data={"train": ["a"], "eval": ["b"], "root": "data", "eval_limit": 5}, max_steps=1))
     assert read == [("train", None, "data"), ("validation", 5, "data")]
 
 
 def test_a_held_out_recipe_is_not_trained_on(config, monkeypatch):
     Recipe = type("Recipe", (), {"held_out": True})  # noqa: N806
-    monkeypatch.setattr(run, "load_recipe", lambda name: Recipe())
+    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
     with pytest.raises(ConfigError, match="recipe 'secret' is held out, for evaluation only"):
         run_training(config(data={"train": ["secret"]}))
 
@@ -265,5 +265,5 @@ def test_arguments_are_checked_before_anything_is_read(config):
 
 
 def test_a_package_that_is_missing(config):
-    with pytest.raises(ConfigError, match="training: .*clearml"):
+    with pytest.raises(ConfigError, match=r"training: .*clearml"):
         run_training(config(report_to="clearml"))

@@ -41,7 +41,7 @@ class StopAt(transformers.TrainerCallback):
 
 
 def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tmp_path):
-    trainer = Trainer(model, arguments(max_steps=120, per_device_train_batch_size=8), eight, eight)
+    trainer = Trainer(model, arguments(max_steps=80, per_device_train_batch_size=8, learning_rate=5e-3), eight, eight)
     trainer.train()
     metrics = trainer.evaluate()
     assert metrics["eval_offset_f1"] >= 0.9
@@ -54,10 +54,10 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
     assert opened.trained
 
 
-@pytest.mark.parametrize("stop", [3, 4, 5])
+@pytest.mark.parametrize("stop", [3, 4])
 def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop):
-    """Epochs have two steps, so step 3 and 5 are in the middle of one, where accelerate tells no epoch."""
-    common = {"max_steps": 7, "max_labels": 2, "save_strategy": "steps", "save_steps": 100}
+    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is."""
+    common = {"max_steps": 5, "max_labels": 2, "save_strategy": "steps", "save_steps": 100}
     whole = make_model(attention_dropout=0.1)
     Trainer(whole, arguments(output_dir=str(tmp_path / "whole"), **common), eight).train()
     half = make_model(attention_dropout=0.1)
@@ -66,7 +66,7 @@ def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, st
     resumed = make_model(seed=5, attention_dropout=0.1)
     trainer = Trainer(resumed, arguments(**common), eight)
     trainer.train(resume_from_checkpoint=str(tmp_path / "run" / f"checkpoint-{stop}"))
-    assert trainer.state.global_step == 7
+    assert trainer.state.global_step == 5
     assert same(weights(whole), weights(resumed))
 
 
@@ -87,12 +87,13 @@ def test_gradient_accumulation_is_one_large_batch(eight, arguments, tmp_path):
             gradient_accumulation_steps=accumulate,
             optim="sgd",
             learning_rate=0.1,
+            max_steps=3,
         )
         trainer = Trainer(trained, args, eight)
         trainer.train()
         models.append(weights(trained))
         losses.append(steps(trainer))
-    assert len(losses[0]) == 4
+    assert len(losses[0]) == 3
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
     assert losses[2] == pytest.approx(losses[0], abs=1e-5)
     assert same(models[0], models[1], 1e-5)
@@ -102,7 +103,7 @@ def test_gradient_accumulation_is_one_large_batch(eight, arguments, tmp_path):
 def test_how_examples_are_packed_does_not_matter(eight, arguments, tmp_path):
     losses = []
     for row_tokens in (0, 100, 1000):
-        args = arguments(output_dir=str(tmp_path / str(row_tokens)), row_tokens=row_tokens, learning_rate=1e-3)
+        args = arguments(output_dir=str(tmp_path / str(row_tokens)), row_tokens=row_tokens, max_steps=2)
         trainer = Trainer(make_model(), args, eight)
         trainer.train()
         losses.append(steps(trainer))
