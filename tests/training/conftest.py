@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import pytest
 from transformers import PreTrainedTokenizerBase
@@ -58,6 +59,16 @@ def _tokenizer() -> PreTrainedTokenizerBase:
     words = [example.text for example in load_sample("train")]
     words += [label for example in load_sample("train") for label in example.task.labels]
     return train_tokenizer(words, 1000, list(MARKS))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _fast_collection() -> Iterator[None]:
+    """Every training run collects garbage, which takes a third of a second over all that torch has imported."""
+    make_model()
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
