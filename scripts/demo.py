@@ -14,7 +14,8 @@ from seqgpt import Classification, Example, Extraction, Result
 from seqgpt.configs import config_dir
 from seqgpt.data.sample import load_sample
 from seqgpt.evaluation.report import by_kind, evaluate
-from seqgpt.model import SETTINGS_FILE, SeqGPT
+from seqgpt.model import SeqGPT
+from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.training.config import load_run_config
 from seqgpt.training.run import run_training
 

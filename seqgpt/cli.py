@@ -1,37 +1,64 @@
-"""The command line: ``seqgpt predict | train | evaluate``. Results go to standard output, all else to standard error."""
+"""The command line: ``seqgpt predict | train | evaluate``.
+
+Results go to standard output, all else to standard error.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqgpt import __version__
-from seqgpt.errors import DataError, LabelError, SeqGPTError
+from seqgpt.configs import config_dir
+from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, did_you_mean
 from seqgpt.examples import parse_record
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
 
+if TYPE_CHECKING:
+    from seqgpt.model import SeqGPT
+
 _PREDICT_AT_ONCE = 512
+
+
+class Question(NamedTuple):
+    """A text with its task, and what else of its line is given back with the answer."""
+
+    text: str
+    task: AtomicTask
+    notes: dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code: 0, 2 for wrong input, 130 if interrupted."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        parser.print_help()
+        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(encoding="utf-8")
     try:
-        parsed.run(parsed)
+        with _short_warnings():
+            options.run(options)
     except SeqGPTError as error:
-        print(f"seqgpt: {error}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
-        print("seqgpt: interrupted; a training run goes on when it is started again.", file=sys.stderr)  # noqa: T201
+        _complain("interrupted; a training run goes on when it is started again.")
         return 130
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
     return 0
 
 
@@ -40,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="seqgpt", description="Classes and spans for any label set, in English and Chinese."
     )
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | train | evaluate")
+    commands = parser.add_subparsers(metavar="predict | train | evaluate")
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
@@ -50,12 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--labels", default="", help="its labels, separated by commas")
     predict.add_argument("--multi-label", action="store_true", help="classify: several labels may hold")
     predict.add_argument("--none", action="store_true", help='classify: "none of these" is an answer')
-    predict.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or runs/demo)")
+    _add_model(predict)
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
     predict.add_argument(
         "--format", choices=["json", "text"], default="json", help="one JSON object a line, or for people"
     )
-    predict.add_argument("--batch-size", type=int, default=16, help="texts computed together (default: 16)")
+    predict.add_argument("--batch-size", type=_count, default=16, help="texts computed together (default: 16)")
     predict.set_defaults(run=_predict)
 
     train = commands.add_parser("train", help="train a model from a config; an interrupted run goes on")
@@ -63,11 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.num_train_epochs=1")
     train.set_defaults(run=_train)
 
-    evaluate = commands.add_parser("evaluate", help="measure a model on recipes")
-    evaluate.add_argument("--model", required=True, help="a folder or hub id")
-    evaluate.add_argument("--recipes", required=True, help="recipe names or JSONL files, separated by commas")
+    evaluate = commands.add_parser("evaluate", help="measure a model on data sets")
+    _add_model(evaluate)
+    evaluate.add_argument("--recipes", required=True, help="recipe names, JSONL files or 'sample', separated by commas")
     evaluate.add_argument("--split", default="test", help="train, validation or test (default: test)")
-    evaluate.add_argument("--limit", type=int, help="most examples of each recipe, a seeded choice")
+    evaluate.add_argument("--limit", type=_count, help="most examples of each, a seeded choice")
     evaluate.add_argument("--data-root", metavar="DIR", help="folder of the data sets (default: $SEQGPT_DATA)")
     evaluate.add_argument("--baselines", action="store_true", help="also fit and measure the trivial baselines")
     evaluate.add_argument("--output", metavar="FILE.json", help="write the full report here")
@@ -75,41 +102,51 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _predict(options: argparse.Namespace) -> None:
-    questions = _questions(options)
-    from seqgpt.model import SeqGPT, default_model_path
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or runs/demo)")
 
-    model = SeqGPT.from_pretrained(options.model or default_model_path())
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of 1 or more")
+    return int(value)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    questions = _questions(options)  # all are checked before any model is loaded
+    model = _open_model(_model_path(options))
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
-        pairs = [(text, task) for text, task, _ in part]
         results = model.predict_pairs(
-            pairs, batch_size=options.batch_size, progress=len(questions) > options.batch_size
+            [(question.text, question.task) for question in part],
+            batch_size=options.batch_size,
+            progress=len(questions) > options.batch_size,
         )
-        for result, (_, _, extra) in zip(results, part, strict=True):
-            _print(_shown(result, extra, options.format))
+        for result, question in zip(results, part, strict=True):
+            _print(_shown(result, question.notes, options.format))
 
 
 def _train(options: argparse.Namespace) -> None:
-    from seqgpt.configs import config_dir
     from seqgpt.training.config import load_run_config
     from seqgpt.training.run import run_training
 
-    shipped = config_dir() / "train" / f"{options.config}.yaml"
-    path = shipped if shipped.is_file() and not Path(options.config).is_file() else Path(options.config)
-    config = load_run_config(path, options.overrides)
+    config = load_run_config(_config_file(options.config), options.overrides)
+    _quiet_loading()
     run_training(config)
     _print(config.output_dir)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from seqgpt.evaluation.compare import compare, to_table
-    from seqgpt.model import SeqGPT
 
-    model = SeqGPT.from_pretrained(options.model)
+    names = _split_names(options.recipes, "--recipes")
+    if options.output and not Path(options.output).absolute().parent.is_dir():
+        raise DataError(f"cannot write {options.output}: there is no such folder. Make it first.")
+    path = _model_path(options)
+    model = _open_model(path)
     comparisons = compare(
         model,
-        _split_names(options.recipes, "--recipes"),
+        names,
         split=options.split,
         limit=options.limit,
         data_root=options.data_root,
@@ -117,52 +154,83 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     if options.output:
         report = {
-            "model": options.model,
+            "model": path,
             "info": model.info(),
             "split": options.split,
             "limit": options.limit,
             "data_sets": [comparison.to_dict() for comparison in comparisons],
         }
-        Path(options.output).write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        _write(options.output, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     _print(to_table(comparisons))
 
 
-def _questions(options: argparse.Namespace) -> list[tuple[str, AtomicTask, dict[str, Any]]]:
-    """Read every text with its task, and what else stands in its line, before any model is loaded."""
+def _model_path(options: argparse.Namespace) -> str:
+    from seqgpt.model import default_model_path
+
+    return options.model or default_model_path()
+
+
+def _open_model(path: str) -> SeqGPT:
+    from seqgpt.model import SeqGPT
+
+    _quiet_loading()
+    return SeqGPT.from_pretrained(path)
+
+
+def _quiet_loading() -> None:
+    """Hide the bars that transformers draws while it reads weights; its warnings stay."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _config_file(name: str) -> Path:
+    """Return the file of a config: itself, or a shipped one of that name."""
+    path = Path(name)
+    if path.is_file() or path.suffix:
+        return path
+    shipped = config_dir() / "train"
+    if (shipped / f"{name}.yaml").is_file():
+        return shipped / f"{name}.yaml"
+    known = sorted(file.stem for file in shipped.glob("*.yaml"))
+    raise ConfigError(
+        f"there is no file {name!r}, and no shipped config of that name.{did_you_mean(name, known)} "
+        f"Give the path of a YAML file, or one of {', '.join(known)}."
+    )
+
+
+def _questions(options: argparse.Namespace) -> list[Question]:
     if bool(options.text) == bool(options.input):
         raise DataError("give texts as arguments, or --input FILE.jsonl (- for standard input).")
-    task = _task(options) if options.task or options.labels else None
+    task = _task(options)
     if options.text:
-        return [(check_text(text), _given(task), {}) for text in options.text]
+        return [Question(check_text(text), _given(task), {}) for text in options.text]
     if options.input == "-":
-        lines: Iterable[bytes] = sys.stdin.buffer
-        return _read_questions(lines, "standard input", task)
+        return list(_read_questions(sys.stdin.buffer, "standard input", task))
     try:
         with Path(options.input).open("rb") as file:
-            return _read_questions(file, options.input, task)
+            return list(_read_questions(file, options.input, task))
     except OSError as error:
         raise DataError(f"cannot read {options.input}: {error.strerror}. Check the path.") from error
 
 
-def _read_questions(
-    lines: Iterable[bytes], source: str, task: AtomicTask | None
-) -> list[tuple[str, AtomicTask, dict[str, Any]]]:
-    questions = []
+def _read_questions(lines: Iterable[bytes], source: str, task: AtomicTask | None) -> Iterator[Question]:
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        record = parse_record(line)
-        try:
-            if isinstance(record, DataError):
-                raise record
-            if "text" not in record:
-                raise DataError("key 'text' is missing: every line needs one.")
-            own = AtomicTask.from_dict(record) if "task" in record and "labels" in record else _given(task)
-            extra = {"id": record["id"]} if "id" in record else {}
-            questions.append((check_text(record["text"]), own, extra))
-        except SeqGPTError as error:
-            raise DataError(f"{source}, line {number}: {error}") from error
-    return questions
+        if line.strip():
+            try:
+                yield _question(line, task)
+            except SeqGPTError as error:
+                raise DataError(f"{source}, line {number}: {error}") from error
+
+
+def _question(line: bytes, task: AtomicTask | None) -> Question:
+    record = parse_record(line)
+    if isinstance(record, DataError):
+        raise record
+    if "text" not in record:
+        raise DataError("key 'text' is missing: every line needs one.")
+    own = AtomicTask.from_dict(record) if "task" in record or "labels" in record else _given(task)
+    return Question(check_text(record["text"]), own, {"id": record["id"]} if "id" in record else {})
 
 
 def _given(task: AtomicTask | None) -> AtomicTask:
@@ -171,9 +239,12 @@ def _given(task: AtomicTask | None) -> AtomicTask:
     return task
 
 
-def _task(options: argparse.Namespace) -> AtomicTask:
+def _task(options: argparse.Namespace) -> AtomicTask | None:
+    """Return the task of the options, or None if they name none."""
     if not options.task:
-        raise LabelError("--labels needs --task extract or --task classify.")
+        if options.labels or options.multi_label or options.none:
+            raise LabelError("--labels, --multi-label and --none need --task extract or --task classify: add it.")
+        return None
     labels = _split_names(options.labels, "--labels")
     if options.task == "extract":
         if options.multi_label or options.none:
@@ -189,14 +260,36 @@ def _split_names(names: str, option: str) -> list[str]:
     return found
 
 
-def _shown(result: Result, extra: dict[str, Any], form: str) -> str:
+def _shown(result: Result, notes: dict[str, Any], form: str) -> str:
     if form == "json":
-        return json.dumps(extra | result.to_dict(), ensure_ascii=False)
+        return json.dumps(notes | result.to_dict(), ensure_ascii=False)
     return result.to_terminal(color=sys.stdout.isatty()) + "\n"
 
 
-def _print(line: str, file: IO[str] | None = None) -> None:
-    print(line, file=file or sys.stdout, flush=True)
+def _write(path: str, content: str) -> None:
+    try:
+        Path(path).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}. Check the path.") from error
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Show warnings as one line, without the place in the code that raised them."""
+    before = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: _complain(str(message))
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _complain(message: str) -> None:
+    print(f"seqgpt: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -37,15 +37,37 @@ class YamlFile:
         try:
             source = path.read_text(encoding="utf-8")
             self.values: dict[str, Any] = yaml.safe_load(source)
-            keys = _key_lines(source)
+            keys, inner = _key_lines(source)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path} ({error}): check the path, and save it as UTF-8.") from error
         except yaml.YAMLError as error:
             raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}. Correct that line.") from error
         if not isinstance(self.values, dict):
             raise ConfigError(f"{path}: expected lines of the form 'key: value' at the top level, such as 'name: …'.")
-        self._lines = dict(reversed(keys))
-        self._check_keys(keys, known)
+        self._lines = dict(reversed([*keys, *inner]))
+        for key, _ in keys:
+            if key not in known:
+                self.problem(key, f"unknown key {key!r}", did_you_mean(key, known) or " Leave it out.")
+        self._check_repeats([*keys, *inner])
+
+    def replace(self, key: str, value: Any) -> None:
+        """Set one value, as the command line does; it stands on no line of the file any more.
+
+        Args:
+            key: The key, with those of the mappings that it stands in: ``training.seed``.
+            value: Its value.
+        """
+        *sections, last = key.split(".")
+        target = self.values
+        for i, section in enumerate(sections):
+            if target.get(section) is None:
+                target[section] = {}
+            target = target[section]
+            if not isinstance(target, dict):
+                self.problem("", f"cannot set {key!r}: {'.'.join(sections[: i + 1])!r} is a value, not a mapping")
+                return
+        target[last] = value
+        self._lines.pop(key, None)
 
     def problem(self, key: str, message: str, hint: str = "") -> None:
         """Note what is wrong with a key: a sentence without its full stop, and perhaps a "Did you mean"."""
@@ -72,11 +94,9 @@ class YamlFile:
             listed = "".join(f"\n  - {problem}" for problem in self._problems)
             raise ConfigError(f"{self.path} has {len(self._problems)} problems, correct them all:{listed}")
 
-    def _check_keys(self, keys: Sequence[tuple[str, int]], known: Sequence[str]) -> None:
+    def _check_repeats(self, keys: Sequence[tuple[str, int]]) -> None:
         seen = set()
         for key, line in keys:
-            if key not in known:
-                self.problem(key, f"unknown key {key!r}", did_you_mean(key, known) or " Leave it out.")
             if key in seen:
                 self._problems.append(f"key {key!r} stands twice (line {line}): keep one.")
             seen.add(key)
@@ -93,9 +113,17 @@ class YamlFile:
         return value
 
 
-def _key_lines(source: str) -> list[tuple[str, int]]:
-    """Return the top-level keys with their lines, repeated ones too, which ``safe_load`` would drop unseen."""
-    node = yaml.compose(source, Loader=yaml.SafeLoader)
+def _key_lines(source: str) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Return the top-level keys with their lines, and those of the mappings below them as ``outer.inner``.
+
+    Repeated keys are among them, which ``safe_load`` would drop unseen.
+    """
+    top = _keys_of(yaml.compose(source, Loader=yaml.SafeLoader))
+    inner = [(f"{outer}.{key}", line) for outer, _, value in top for key, line, _ in _keys_of(value)]
+    return [(key, line) for key, line, _ in top], inner
+
+
+def _keys_of(node: yaml.Node | None) -> list[tuple[str, int, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         return []
-    return [(str(key.value), key.start_mark.line + 1) for key, _ in node.value]
+    return [(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]

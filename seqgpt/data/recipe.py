@@ -131,7 +131,7 @@ class Recipe:
             raise DataError("on_bad_row='skip' needs bad_rows=BadRows(), where the skipped rows are counted.")
         try:
             rows = ParquetRows(self._split_file(split, data_root), self.columns)
-            numbers = _sample(len(rows), limit, seed)
+            numbers = sample_rows(len(rows), limit, seed)
             self._check_classes(rows.class_names.get(self._schema.classes))
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
@@ -206,7 +206,14 @@ def list_recipes() -> list[str]:
     return sorted(path.stem for path in (config_dir() / "datasets").glob("*.yaml"))
 
 
-def _sample(total: int, limit: int | None, seed: int) -> list[int]:
+def sample_rows(total: int, limit: int | None, seed: int = 0) -> list[int]:
+    """Return the numbers of at most ``limit`` rows, a seeded choice in ascending order; of all rows if it is None.
+
+    The rows of a smaller limit are among those of a larger one.
+
+    Raises:
+        DataError: If there are no rows, or the limit is below 1.
+    """
     if not total:
         raise DataError("the split has no rows: use another one, or write the file again.")
     if limit is None:

@@ -55,7 +55,7 @@ class MajorityClass:
         counts = Counter(label for result in gold for label in result.labels)
         return cls(dict(counts), sum(result.abstained for result in gold), len(gold))
 
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:  # noqa: ARG002
+    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
         """Answer each classification task; the texts are not looked at.
 
         Raises:
@@ -123,7 +123,7 @@ class SpanDictionary:
             labels = {string: had for string, had in labels.items() if spans_of[string] >= min_share * seen[string]}
         return cls(labels)
 
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:  # noqa: ARG002
+    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
         """Answer each extraction task on its text.
 
         Raises:

@@ -10,11 +10,10 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from seqgpt.data.recipe import load_recipe
-from seqgpt.data.sample import load_sample
+from seqgpt.data.source import read_source
 from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
 from seqgpt.evaluation.report import HEADLINES, Predictor, Report, by_kind, evaluate
-from seqgpt.examples import Example, read_jsonl
+from seqgpt.examples import Example
 
 # A string counts as an entry of the second dictionary if it is a span in at least half of its occurrences.
 _SURE_SHARE = 0.5
@@ -51,15 +50,21 @@ def compare(
         data_root: Folder of the data sets.
         baselines: Also fit the trivial baselines on the training split, and measure them. Files have no training split,
             so they get none.
+
+    Raises:
+        DataError: If a source cannot be read, or has no examples.
+        ConfigError: If there is no such recipe.
     """
+    # All are read before the first is predicted: a misspelt name must not be found out after an hour.
+    read = {name: by_kind(read_source(name, split, limit=limit, data_root=data_root)) for name in names}
     comparisons = []
-    for name in names:
-        for kind, examples in by_kind(_read(name, split, limit, data_root)).items():
-            title = name if name not in ("sample",) else f"{name} ({kind})"
+    for name, kinds in read.items():
+        train = by_kind(read_source(name, "train", data_root=data_root)) if baselines and _has_train(name) else {}
+        for kind, examples in kinds.items():
+            title = f"{name} ({kind})" if len(kinds) > 1 else name
             tqdm.write(f"{title}: {len(examples)} examples", file=sys.stderr)
             report = evaluate(predictor, examples, name=title)
-            train = [] if not baselines or name.endswith(".jsonl") else _read(name, "train", None, data_root)
-            fitted = _fit(by_kind(train).get(kind, []), kind)
+            fitted = _fit(train.get(kind, []), kind)
             comparisons.append(
                 Comparison(
                     report,
@@ -83,12 +88,8 @@ def to_table(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def _read(name: str, split: str, limit: int | None, data_root: str | Path | None) -> list[Example]:
-    if name == "sample":
-        return load_sample("train" if split == "train" else "test")[:limit]
-    if name.endswith(".jsonl"):
-        return read_jsonl(name)[:limit]
-    return load_recipe(name).examples(split, limit=limit, data_root=data_root)
+def _has_train(name: str) -> bool:
+    return not name.endswith(".jsonl")
 
 
 def _fit(train: Sequence[Example], kind: str) -> dict[str, Predictor]:

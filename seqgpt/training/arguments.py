@@ -6,20 +6,22 @@ from dataclasses import dataclass, field
 
 import transformers
 
+from seqgpt.errors import ConfigError
+
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
     """The arguments of ``transformers.TrainingArguments``, some with other defaults, and ours.
 
     Attributes:
-        max_labels: Most labels shown with one text in training; longer label sets are sampled anew every epoch.
-        row_tokens: Examples of a batch are packed into rows of this many tokens.
-        eval_batch: Number of texts that are predicted together in evaluation.
+        max_labels: Most labels shown with one text in training; longer label sets are sampled anew every epoch, and the
+            right labels are always kept.
+        row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
     """
 
     max_labels: int = field(default=24, metadata={"help": "Most labels shown with one text in training."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
-    eval_batch: int = field(default=32, metadata={"help": "Number of texts predicted together in evaluation."})
+    per_device_eval_batch_size: int = field(default=32, metadata={"help": "Texts predicted together in evaluation."})
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay False: our batches are not columns."}
     )
@@ -28,4 +30,15 @@ class TrainingArguments(transformers.TrainingArguments):
         default="none", metadata={"help": "Where to log to: tensorboard, wandb, …"}
     )
     save_total_limit: int | None = field(default=2, metadata={"help": "Number of checkpoints to keep."})
+    metric_for_best_model: str | None = field(
+        default="score", metadata={"help": "What the best checkpoint is best at; score is the mean headline metric."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin memory of batches."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()  # type: ignore[no-untyped-call]
+        if self.max_labels < 2:
+            raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
+        if self.row_tokens < 0:
+            raise ConfigError(f"row_tokens is {self.row_tokens}: give a number of tokens, or 0 for a row per example.")

@@ -20,7 +20,8 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     Returns:
         ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is said. ``labels`` [N]: what, in row-major
         order of ``keep``. ``allowed`` [N, K]: the tokens that might have been said there, padded with -1; a row of
-        only -1 allows all.
+        only -1 allows all. ``shift_labels``: the labels once more, under the name that tells ``transformers.Trainer``
+        to count them all; of ``labels`` alone it would leave out the first, as it does for models that shift them.
     """
     batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
     said: dict[tuple[int, int], Target] = {}
@@ -37,7 +38,13 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     width = max((len(target.allowed) for target in ordered), default=0) or 1
     allowed = [[*target.allowed, *[NOT_ALLOWED] * (width - len(target.allowed))] for target in ordered]
     labels = torch.tensor([target.token for target in ordered], dtype=torch.long)
-    return {"batch": batch, "keep": keep, "labels": labels, "allowed": torch.tensor(allowed, dtype=torch.long)}
+    return {
+        "batch": batch,
+        "keep": keep,
+        "labels": labels,
+        "shift_labels": labels,
+        "allowed": torch.tensor(allowed, dtype=torch.long),
+    }
 
 
 def answer_loss(logits: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
@@ -52,9 +59,11 @@ def answer_loss(logits: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
         allowed: [N, K] token ids, padded with -1; a row of only -1 allows the whole vocabulary.
     """
     logits = logits.float()
-    chosen = logits.gather(1, allowed.clamp(min=0)).masked_fill(allowed == NOT_ALLOWED, -torch.inf)
-    free = (allowed == NOT_ALLOWED).all(dim=1)
-    total = torch.where(free, 0.0, chosen.masked_fill(free[:, None], 0.0).logsumexp(dim=1))
+    hidden = allowed == NOT_ALLOWED
+    chosen = logits.gather(1, allowed.clamp(min=0)).masked_fill(hidden, -torch.inf)
+    free = hidden.all(dim=1)
+    # A row of minus infinities only would have no gradient but NaN.
+    total = chosen.masked_fill(free[:, None], 0.0).logsumexp(dim=1)
     if bool(free.any()):
         total = torch.where(free, logits.logsumexp(dim=1), total)
     return (total - logits.gather(1, labels[:, None]).squeeze(1)).sum()

@@ -19,12 +19,31 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from seqgpt.errors import ConfigError, did_you_mean
+from seqgpt.examples import OnBadRow
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.yaml_file import YamlFile
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list of names",
+    dict: "a mapping",
+}
+
+# Arguments that a config has in another place, or needs not at all.
+_ELSEWHERE = {
+    "output_dir": "write output_dir at the top level",
+    "resume_from_checkpoint": "leave it out, a run that is started again goes on by itself",
+}
+_MIN_VOCABULARY = 300
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,7 @@ class DataConfig:
     train_limit: int | None = None
     eval_limit: int | None = 200
     root: str | None = None
-    on_bad_row: str = "error"
+    on_bad_row: OnBadRow = "error"
 
 
 @dataclass(frozen=True)
@@ -83,12 +102,9 @@ class RunConfig:
             ConfigError: If transformers refuses a value.
         """
         try:
-            return TrainingArguments(output_dir=self.output_dir, seed=self.training.get("seed", 0), **self._others())
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"training: {error}") from error
-
-    def _others(self) -> dict[str, Any]:
-        return {key: value for key, value in self.training.items() if key not in ("seed", "output_dir")}
+            return TrainingArguments(output_dir=self.output_dir, **self.training)
+        except (TypeError, ValueError, RuntimeError, ImportError) as error:
+            raise ConfigError(f"training: {' '.join(str(error).split()).rstrip('.')}: correct the value.") from error
 
 
 def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -101,90 +117,119 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
     Raises:
         ConfigError: With everything that is wrong at once.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path} ({error}): check the path, and save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}. Correct that line.") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected output_dir, model, data and training at the top level.")
+    known = [f.name for f in dataclasses.fields(RunConfig)]
+    file = YamlFile(Path(path), known)
     for override in overrides:
-        _apply(raw, override)
-    return read_run_config(raw, str(path))
+        _apply(file, override, known)
+    output_dir = file.text("output_dir")
+    if file.values.get("output_dir") == "":
+        file.problem("output_dir", "'output_dir' is empty: name the folder that the run writes to")
+    model, data, training = (
+        _section(file, name, kind)
+        for name, kind in (("model", ModelConfig), ("data", DataConfig), ("training", TrainingArguments))
+    )
+    _check_model(file, model)
+    _check_data(file, data)
+    _check_training(file, training, evaluates=bool(data.get("eval")))
+    file.check()
+    return RunConfig(output_dir, ModelConfig(**model), DataConfig(**data), training)
 
 
-def read_run_config(raw: Mapping[str, Any], where: str = "config") -> RunConfig:
-    """Check a run that is given as a mapping; see :func:`load_run_config`."""
-    problems: list[str] = []
-    top = _section(RunConfig, raw, "", problems)
-    model = _section(ModelConfig, top.pop("model", {}), "model.", problems)
-    data = _section(DataConfig, top.pop("data", {}), "data.", problems)
-    training = top.pop("training", {})
-    if not isinstance(training, Mapping):
-        problems.append("training must be a mapping: write 'training: {num_train_epochs: 3}'")
-        training = {}
-    known = [f.name for f in dataclasses.fields(TrainingArguments)]
-    problems += [
-        f"unknown key 'training.{key}'.{did_you_mean(str(key), known)}" for key in training if key not in known
-    ]
-    if "output_dir" not in top:
-        problems.append("output_dir is missing: name the folder that the run writes to")
+def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:
     if bool(model.get("path")) == bool(model.get("config")):
-        problems.append("model needs either path (a folder or hub id) or config (to start from random weights)")
-    if not data.get("train"):
-        problems.append("data.train is missing: list recipes, JSONL files, or sample")
-    if data.get("on_bad_row", "error") not in ("error", "skip"):
-        problems.append(f"data.on_bad_row is {data['on_bad_row']!r}: use error or skip")
-    if problems:
-        raise ConfigError(f"{where}: " + "\n  - ".join([f"{len(problems)} problem(s)", *problems]))
-    return RunConfig(top["output_dir"], ModelConfig(**model), DataConfig(**data), dict(training))
+        file.problem("model", "'model' needs either path (a folder or hub id) or config (to start from random weights)")
+    if model.get("vocab_size", _MIN_VOCABULARY) < _MIN_VOCABULARY:
+        file.problem("model.vocab_size", f"'model.vocab_size' is too small: give at least {_MIN_VOCABULARY}")
 
 
-def _section(kind: type, raw: Any, prefix: str, problems: list[str]) -> dict[str, Any]:
-    """Return the known keys of a section whose values have the right type; note the other keys as problems."""
-    if not isinstance(raw, Mapping):
-        problems.append(f"{prefix.rstrip('.')} must be a mapping of keys to values")
+def _check_data(file: YamlFile, data: Mapping[str, Any]) -> None:
+    given = file.values.get("data")
+    if not isinstance(given, Mapping) or not given.get("train"):
+        file.problem("data", "'data.train' is missing: list recipes, JSONL files, or sample")
+    for key in ("train", "eval"):
+        names = data.get(key) or []
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            file.problem(f"data.{key}", f"'data.{key}' lists {name!r} twice: list it once")
+    for key in ("train_limit", "eval_limit"):
+        if data.get(key) is not None and data[key] < 1:
+            file.problem(f"data.{key}", f"'data.{key}' is {data[key]}: give at least 1, or leave it out")
+
+
+def _check_training(file: YamlFile, training: Mapping[str, Any], *, evaluates: bool) -> None:
+    for key, where in _ELSEWHERE.items():
+        if key in training:
+            file.problem(f"training.{key}", f"'training.{key}' does not belong here: {where}")
+    if training.get("eval_strategy", "no") not in ("no", None) and not evaluates:
+        file.problem(
+            "training.eval_strategy", "'training.eval_strategy' needs examples: list recipes or files in data.eval"
+        )
+
+
+def _section(file: YamlFile, name: str, kind: type) -> dict[str, Any]:
+    """Return the known keys of a section whose values have the right type; note all others as problems."""
+    section = file.values.get(name)
+    if section is None:
         return {}
-    types = get_type_hints(kind)
+    if not isinstance(section, Mapping):
+        file.problem(name, f"{name!r} is {section!r}: write its keys below it, indented")
+        return {}
+    hints = get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]
     values = {}
-    for key, value in raw.items():
-        if key not in types:
-            problems.append(f"unknown key '{prefix}{key}'.{did_you_mean(str(key), types)}")
-        elif not _fits(value, str(types[key])):
-            problems.append(f"{prefix}{key} is {value!r}: expected {_kind(str(types[key]))}")
+    for key, raw in section.items():
+        where = f"{name}.{key}"
+        if key not in known:
+            file.problem(where, f"unknown key {where!r}", did_you_mean(str(key), known) or " Leave it out.")
+            continue
+        value = _read(raw, hints[key])
+        expected = _expected(value, hints[key])
+        if expected:
+            file.problem(where, f"{where!r} is {raw!r}: give {expected}")
         else:
             values[key] = value
     return values
 
 
-def _fits(value: Any, annotation: str) -> bool:
-    if value is None:
-        return "None" in annotation
-    if "list" in annotation:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if "int" in annotation:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if "str" in annotation and "dict" not in annotation:
-        return isinstance(value, str)
-    return isinstance(value, Mapping)
+def _read(value: Any, hint: Any) -> Any:
+    """Undo what YAML 1.1 reads otherwise than it is meant: ``1e-3`` is text to it, and ``no`` is false."""
+    kinds = _kinds(hint)
+    if isinstance(value, str) and float in kinds and str not in kinds:
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return "no" if value is False and bool not in kinds and str in kinds else value
 
 
-def _kind(annotation: str) -> str:
-    for word, kind in (("list", "a list of names"), ("int", "a whole number"), ("dict", "a mapping"), ("str", "text")):
-        if word in annotation:
-            return kind
-    return "a mapping"
+def _expected(value: Any, hint: Any) -> str:
+    """Return what is expected instead of a value; an empty string if the value is of its type."""
+    kinds = _kinds(hint)
+    if get_origin(hint) is Literal:
+        return "" if value in get_args(hint) else " or ".join(map(str, get_args(hint)))
+    if any(kind not in (*_KINDS, NoneType) for kind in kinds):  # an enumeration, for example: left to transformers
+        return "" if not isinstance(value, bool) else "one of its names"
+    if type(value) in kinds or (type(value) is int and float in kinds):
+        wrong = isinstance(value, list) and not all(isinstance(item, str) for item in value)
+        return _KINDS[list] if wrong else ""
+    return " or ".join(_KINDS[kind] for kind in kinds if kind is not NoneType)
 
 
-def _apply(raw: dict[str, Any], override: str) -> None:
-    path, equals, value = override.partition("=")
-    if not equals or not path:
-        raise ConfigError(f"override {override!r} is not key=value: write, for example, training.num_train_epochs=1.")
-    *sections, key = path.split(".")
-    target = raw
-    for section in sections:
-        target = target.setdefault(section, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"override {override!r}: {section!r} is a value, not a section.")
-    target[key] = yaml.safe_load(value)
+def _kinds(hint: Any) -> list[Any]:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
+    return [get_origin(member) or member for member in members]
+
+
+def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        file.problem("", f"{override!r} is not key=value: write, for example, training.num_train_epochs=1")
+        return
+    section = key.split(".")[0]
+    if section not in known:
+        hint = did_you_mean(section, known) or f" Known are {', '.join(known)}."
+        file.problem("", f"unknown key {section!r} in {override!r}", hint)
+        return
+    try:
+        file.replace(key, yaml.safe_load(value))
+    except yaml.YAMLError:
+        file.problem("", f"the value in {override!r} is not YAML: put it in quotes")

@@ -69,7 +69,7 @@ def _spans(
     groups = by_label(gold.spans)
     branches = []
     for label, cue in zip(plan.task.labels, plan.branches, strict=True):
-        answer = _encode_answer(write_spans(groups.get(label, []), plan.text), vocabulary)
+        answer = vocabulary.encode_pieces(write_spans(groups.get(label, []), plan.text))
         allowed = _options(answer, SpanWriter(constraint, marks))
         targets = tuple(
             Target(len(cue) - 1 + i, token, options)
@@ -107,10 +107,3 @@ def _options(answer: Sequence[int], writer: SpanWriter) -> list[tuple[int, ...]]
         allowed.append(options)
         writer.feed(token)
     return allowed + [()] * (len(answer) - len(allowed))
-
-
-def _encode_answer(pieces: Sequence[str], vocabulary: Vocabulary) -> tuple[int, ...]:
-    ids: list[int] = []
-    for piece in pieces:
-        ids += [vocabulary.mark(piece)] if isinstance(piece, Mark) else vocabulary.encode(piece)
-    return tuple(ids)

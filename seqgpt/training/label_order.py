@@ -1,7 +1,7 @@
 """Which labels of an example are shown in training, and in which order.
 
-Both are functions of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one would, and the
-number of workers makes no difference.
+Both are functions of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one would, and
+the number of workers makes no difference.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def shuffle_labels(example: Example, random_: random.Random, max_labels: int) ->
     Args:
         example: The example.
         random_: Its random generator.
-        max_labels: Most labels to keep; the labels that hold are always kept.
+        max_labels: Most labels to keep; more only if more than that hold.
     """
     labels = list(example.task.labels)
     random_.shuffle(labels)
     if len(labels) > max_labels:
         held = _held(example)
         others = [label for label in labels if label not in held]
-        kept = held.union(others[: max(max_labels - len(held), 1)])
+        kept = held.union(others[: max(max_labels - len(held), 0)])
         labels = [label for label in labels if label in kept]
     task = example.task.with_labels(labels)
     gold = example.gold

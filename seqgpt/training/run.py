@@ -1,34 +1,40 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), ``checkpoint-*`` while training, and at the end the model, which
-``SeqGPT.from_pretrained`` opens, with ``metrics.json``. Started again after an interruption, a run goes on from its last
-checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), ``checkpoint-*`` while training, and at the end the model,
+which ``SeqGPT.from_pretrained`` opens, with ``metrics.json``. Started again after an interruption, a run goes on from
+its last checkpoint.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import transformers
 import yaml
 from tqdm.auto import tqdm
-from transformers.trainer_utils import get_last_checkpoint
 
 from seqgpt.data.recipe import load_recipe
-from seqgpt.data.sample import load_sample
-from seqgpt.errors import RunError
-from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
+from seqgpt.data.source import read_source
+from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
+from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig
-from seqgpt.training.trainer import RUN_FILE, Trainer
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
+RUN_FILE = "run.yaml"
 METRICS_FILE = "metrics.json"
+
+_TOKENIZER_EXAMPLES = 50_000
+"""So many examples give their labels to the training of the tokenizer; all give their texts."""
 
 
 def run_training(config: RunConfig) -> SeqGPT:
@@ -39,51 +45,31 @@ def run_training(config: RunConfig) -> SeqGPT:
         DataError, ConfigError, ModelError: As reading data, config and model do.
     """
     directory = Path(config.output_dir)
-    checkpoint = _last_checkpoint(directory, config)
-    train = {name: read_source(name, "train", config.data, config.data.train_limit) for name in config.data.train}
+    checkpoint = _where_to_go_on(directory, config)
+    arguments = config.arguments()
+    examples = [
+        example
+        for name in config.data.train
+        for example in _read(name, "train", config.data, limit=config.data.train_limit)
+    ]
     held_out = {
-        Path(name).stem: read_source(name, "eval", config.data, config.data.eval_limit) for name in config.data.eval
+        title: _read(name, "validation", config.data, limit=config.data.eval_limit)
+        for name, title in _titles(config.data.eval).items()
     }
-    examples = [example for source in train.values() for example in source]
-    seed = int(config.training.get("seed", 0))
-    model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, seed)
-    _say(f"{model!r}: {len(examples)} examples of {len(train)} source(s), held out {sum(map(len, held_out.values()))}")
-    trainer = Trainer(model, config.arguments(), examples, dict(held_out) or None)
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
-    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    trainer.add_callback(TrainingProgress())
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
-    trainer.train(resume_from_checkpoint=checkpoint)
+    model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, arguments.seed)
+    if config.data.on_bad_row == "skip":
+        examples = _readable(examples, model, arguments)
+    trainer = _make_trainer(model, arguments, examples, held_out)
+    n_held_out = sum(map(len, held_out.values()))
+    _say(f"{model!r}: {len(examples)} examples of {len(config.data.train)} source(s), {n_held_out} held out")
+    if trainer.is_world_process_zero():
+        (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if held_out:
         metrics = trainer.evaluate()
-        (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        if trainer.is_world_process_zero():
+            (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return model
-
-
-def read_source(name: str, role: str, data: DataConfig, limit: int | None) -> list[Example]:
-    """Read one source of a run.
-
-    Args:
-        name: A recipe, a JSONL file, or ``sample``.
-        role: ``"train"`` or ``"eval"``.
-        data: How to read it.
-        limit: Most examples.
-    """
-    bad = BadRows()
-    on_bad_row = cast(OnBadRow, data.on_bad_row)
-    if name == "sample":
-        examples = load_sample("train" if role == "train" else "test")[:limit]
-    elif name.endswith(".jsonl"):
-        read = read_jsonl(name, on_bad_row=on_bad_row, bad_rows=bad)[:limit]
-        examples = [Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read]
-    else:
-        split = "train" if role == "train" else "validation"
-        recipe = load_recipe(name)
-        examples = recipe.examples(split, limit=limit, data_root=data.root, on_bad_row=on_bad_row, bad_rows=bad)
-    if bad.count:
-        _say(f"{name}: {bad}")
-    return examples
 
 
 class TrainingProgress(transformers.TrainerCallback):
@@ -124,41 +110,96 @@ class TrainingProgress(transformers.TrainerCallback):
             self._bar = None
 
 
-def _start(config: ModelConfig, examples: list[Example], seed: int) -> SeqGPT:
+def _make_trainer(
+    model: SeqGPT, arguments: TrainingArguments, examples: Sequence[Example], held_out: Mapping[str, Sequence[Example]]
+) -> Trainer:
+    try:
+        trainer = Trainer(model, arguments, examples, held_out or None)
+    except SeqGPTError:
+        raise
+    except (ValueError, RuntimeError, ImportError) as error:  # arguments that do not go together, a missing package
+        raise ConfigError(f"training: {' '.join(str(error).split())}") from error
+    trainer.owns_output_dir = True
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.add_callback(TrainingProgress())
+    return trainer
+
+
+def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list[Example]:
+    if split == "train" and name != "sample" and not name.endswith(".jsonl") and load_recipe(name).held_out:
+        raise ConfigError(f"data.train: recipe {name!r} is held out, for evaluation only: list it in data.eval.")
+    bad = BadRows()
+    examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
+    if bad.count:
+        _say(f"{name}: {bad}")
+    if not examples:
+        raise DataError(f"{name}: every row was skipped. Correct the rows.")
+    return examples
+
+
+def _titles(sources: Sequence[str]) -> dict[str, str]:
+    """Return a short title for each source, the whole path where two files have one name."""
+    stems = [Path(source).stem for source in sources]
+    return {source: stem if stems.count(stem) == 1 else source for source, stem in zip(sources, stems, strict=True)}
+
+
+def _readable(examples: list[Example], model: SeqGPT, arguments: TrainingArguments) -> list[Example]:
+    """Leave out the examples that are longer than the model reads, and say so."""
+    checked = TrainingSet(examples, model, seed=arguments.seed, max_labels=arguments.max_labels)
+    bad = BadRows()
+    kept = []
+    for index, example in enumerate(examples):
+        problem = checked.too_long(index)
+        if problem:
+            bad.add(problem)
+        else:
+            kept.append(example)
+    if bad.count:
+        _say(f"too long: {bad}")
+    return kept
+
+
+def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:
     if config.path:
         return SeqGPT.from_pretrained(config.path)
     words = [example.text for example in examples]
-    words += [label for example in examples[:50_000] for label in example.task.labels]
+    words += [label for example in examples[:_TOKENIZER_EXAMPLES] for label in example.task.labels]
     tokenizer = train_tokenizer(words, config.vocab_size, list(MARKS))
     return SeqGPT.from_config(config.config or {}, tokenizer, seed=seed)
 
 
-def _last_checkpoint(directory: Path, config: RunConfig) -> str | None:
+def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     """Return the checkpoint to go on from; None to begin.
 
     Raises:
         RunError: If the directory holds something that this run must not touch.
     """
-    if not directory.is_dir() or not any(directory.iterdir()):
+    make_directory(directory)
+    if not any(directory.iterdir()):
         return None
     file = directory / RUN_FILE
     if not file.is_file():
         raise RunError(f"output_dir {str(directory)!r} is not empty: choose another one, or delete it.")
-    before = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        before = dataclasses.asdict(load_run_config(file))
+    except ConfigError as error:
+        raise RunError(f"output_dir {str(directory)!r} holds a run that cannot be read: {error}") from error
     now = yaml.safe_load(config.to_yaml())
-    if before != now:
+    different = _differences(before | {"output_dir": ""}, now | {"output_dir": ""})
+    if different:
         raise RunError(
-            f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(_differences(before, now))}: "
+            f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(different)}: "
             "choose another output_dir, or delete this one."
         )
-    if (directory / SETTINGS_FILE).is_file():
+    if (directory / (METRICS_FILE if config.data.eval else SETTINGS_FILE)).is_file():
         raise RunError(
             f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
         )
-    checkpoint = get_last_checkpoint(str(directory))
+    checkpoint = last_checkpoint(directory)
     if checkpoint:
         _say(f"going on from {checkpoint}")
-    return cast("str | None", checkpoint)
+    return checkpoint
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:

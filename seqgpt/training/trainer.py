@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
 from torch.utils.data import Dataset
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from seqgpt.engine.plan import make_plan
 from seqgpt.errors import DataError, RunError
-from seqgpt.evaluation.report import by_kind, evaluate
+from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
+from seqgpt.results import Result
+from seqgpt.tasks import AtomicTask
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.label_order import draw, shuffle_labels
 
-RUN_FILE = "run.yaml"
-"""In the output directory: the config of the run, where it was started from one."""
+STATE_FILE = "trainer_state.json"
+"""In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
 
 Examples = Sequence[Example] | str | Path
 """Examples, or the path of a JSONL file that holds them."""
@@ -35,34 +42,52 @@ class TrainingSet(Dataset[Encoded]):
         self._model = model
         self._seed = seed
         self._max_labels = max_labels
-        self._epoch = 0
+        # Shared, so that worker processes that live on from epoch to epoch see it change.
+        self._epoch = torch.zeros(1, dtype=torch.long)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes; the Trainer calls this."""
-        self._epoch = epoch
+        """Tell which epoch comes."""
+        self._epoch[0] = epoch
+
+    def too_long(self, index: int) -> str:
+        """Say what is wrong with an example that the model cannot read; an empty string if it can."""
+        example = self._examples[index]
+        if _most_tokens(self._model, example) < self._model.max_positions:
+            return ""
+        return self._check(index, self._encode(index, 0))
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: int) -> Encoded:
-        example = self._examples[index]
-        random_ = draw(self._seed, self._epoch, example.id or str(index))
-        shown = shuffle_labels(example, random_, self._max_labels)
-        encoded = encode(shown, self._model.vocabulary, self._model.template)
-        longest = len(encoded.tree.prompt) + max(map(len, encoded.tree.branches))
-        if longest >= self._model.max_positions:
-            raise DataError(
-                f"example {example.id or index} has {longest} tokens, and the model reads {self._model.max_positions - 1}: "
-                "shorten its text, lower max_labels, or leave it out."
-            )
+        encoded = self._encode(index, int(self._epoch[0]))
+        problem = self._check(index, encoded)
+        if problem:
+            raise DataError(problem)
         return encoded
+
+    def _encode(self, index: int, epoch: int) -> Encoded:
+        example = self._examples[index]
+        random_ = draw(self._seed, epoch, example.id or str(index))
+        shown = shuffle_labels(example, random_, self._max_labels)
+        return encode(shown, self._model.vocabulary, self._model.template)
+
+    def _check(self, index: int, encoded: Encoded) -> str:
+        longest = len(encoded.tree.prompt) + max(map(len, encoded.tree.branches))
+        if longest < self._model.max_positions:
+            return ""
+        return (
+            f"example {self._examples[index].id or index} has {longest} tokens, and the model reads "
+            f"{self._model.max_positions - 1}: shorten its text, lower max_labels, or leave it out."
+        )
 
 
 class Trainer(transformers.Trainer):
     """Trains a model on examples; the loss is on answers only.
 
-    Everything that ``transformers.Trainer`` does (schedules, precision, devices, checkpoints, callbacks) works as there.
-    Evaluation predicts, and reports F1 of spans and accuracy of classes. At the end the output directory holds a model
+    Everything that ``transformers.Trainer`` does (schedules, precision, devices, checkpoints, callbacks) works as
+    there. Evaluation predicts, and reports F1 of spans and accuracy of classes. At the end the output directory holds a model
     that ``SeqGPT.from_pretrained`` opens.
 
     Args:
@@ -72,46 +97,81 @@ class Trainer(transformers.Trainer):
         eval_dataset: Examples or a JSONL file to predict during training; or several of them by name.
         callbacks: Callbacks as in transformers.
 
+    Attributes:
+        seqgpt: The model.
+        owns_output_dir: What lies in the output directory may be overwritten: it is what this same run left there.
+
     Raises:
-        DataError: If there is nothing to train on, or a file cannot be read.
+        DataError: If there is nothing to train on or to evaluate, a file cannot be read, or an example is longer than
+            the model reads.
+        RunError: If the output directory cannot be made.
     """
+
+    loss_is_scaled_for_ga = True  # by the number of answer tokens of all batches of a step
 
     def __init__(
         self,
         model: SeqGPT,
         args: TrainingArguments,
         train_dataset: Examples,
-        eval_dataset: Examples | dict[str, Examples] | None = None,
+        eval_dataset: Examples | Mapping[str, Examples] | None = None,
         callbacks: list[transformers.TrainerCallback] | None = None,
     ) -> None:
         examples = _read(train_dataset)
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
+        make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
-        named = eval_dataset if isinstance(eval_dataset, dict) else {"": eval_dataset} if eval_dataset else {}
-        self._eval_examples = {name: _read(examples) for name, examples in named.items()}
+        self.owns_output_dir = False
+        training_set = TrainingSet(examples, model, seed=args.seed, max_labels=args.max_labels)
+        for index in range(len(examples)):
+            problem = training_set.too_long(index)
+            if problem:
+                raise DataError(problem)
         super().__init__(
             model=model.model,
             args=args,
-            train_dataset=TrainingSet(examples, model, seed=args.seed, max_labels=args.max_labels),
-            eval_dataset=[] if self._eval_examples else None,
-            data_collator=lambda encoded: collate(encoded, model.forward, args.row_tokens),
+            train_dataset=training_set,
+            eval_dataset=None if eval_dataset is None else cast(Any, _eval_sets(eval_dataset, model)),
+            data_collator=partial(collate, forward=model.forward, row_tokens=args.row_tokens),
             processing_class=model.tokenizer,
-            compute_loss_func=_mean_answer_loss,
-            callbacks=callbacks,
+            callbacks=[*(callbacks or []), _TellEpoch(training_set)],
         )
-        self.loss_is_scaled_for_ga = True
+        self.model_accepts_loss_kwargs = (
+            True  # compute_loss takes num_items_in_batch, whatever the model's forward does
+        )
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
+    def train(
+        self,
+        resume_from_checkpoint: str | bool | None = None,
+        trial: Any = None,
+        ignore_keys_for_eval: list[str] | None = None,
+    ) -> Any:
         """Train, and save the final model to the output directory.
 
+        Args:
+            resume_from_checkpoint: A checkpoint to go on from; True for the last one in the output directory.
+            trial: As in transformers.
+            ignore_keys_for_eval: As in transformers.
+
         Raises:
-            RunError: If the output directory holds another run, and this call does not resume it.
+            RunError: If the output directory holds something, and this call does not resume it; or there is no
+                checkpoint to resume.
         """
-        resume = kwargs.get("resume_from_checkpoint", args[0] if args else None)
-        check_run_directory(Path(str(self.args.output_dir)), resuming=bool(resume))
+        directory = Path(str(self.args.output_dir))
+        checkpoint = resume_from_checkpoint or None
+        if resume_from_checkpoint is True:
+            last = last_checkpoint(directory)
+            if last is None:
+                raise RunError(f"output_dir {str(directory)!r} has no checkpoint to go on from: train from the start.")
+            checkpoint = str(last)
+        if checkpoint is None and not self.owns_output_dir:
+            _check_empty(directory)
         self.seqgpt.trained = True
-        output = super().train(*args, **kwargs)
+        output = super().train(checkpoint, trial, ignore_keys_for_eval)
+        # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
+        self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
+        self.seqgpt.model._is_accelerate_prepared = False  # type: ignore[assignment]
         self.seqgpt.model.eval()
         self.save_model()
         return output
@@ -126,38 +186,57 @@ class Trainer(transformers.Trainer):
         """Run the trees of a batch and return the loss at the answers."""
         arguments = self.seqgpt.forward.inputs(inputs["batch"])
         outputs = model(**arguments, logits_to_keep=inputs["keep"], use_cache=False)
-        loss = answer_loss(outputs.logits, inputs["labels"], inputs["allowed"])
+        # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
+        logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
+        loss = answer_loss(logits, inputs["labels"], inputs["allowed"])
         loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens
         return (loss, outputs) if return_outputs else loss
 
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Estimate the operations of a step: six per token and weight (arXiv 2001.08361, section 2.1)."""
+        tokens: int = inputs["batch"].input_ids.numel()
+        return 6 * tokens * self.seqgpt.model.num_parameters(exclude_embeddings=True)
+
     def evaluate(
         self,
         eval_dataset: Any = None,
-        ignore_keys: list[str] | None = None,  # noqa: ARG002 (the signature is transformers')
+        ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """Predict the evaluation examples and report their metrics.
 
+        Args:
+            eval_dataset: As in the constructor; by default what was given there.
+            ignore_keys: Not used.
+            metric_key_prefix: What the names of the metrics begin with.
+
         Returns:
-            ``eval_<metric>`` for one set of examples, ``eval_<name>_<metric>`` for several, and ``eval_score``, the mean
-            of their headline metrics (offset F1 for extraction, accuracy for classification).
+            ``eval_<metric>`` for one set of examples, ``eval_<name>_<metric>`` for several, and ``eval_score``, the
+            mean of their headline metrics (offset F1 for extraction, accuracy for classification). Where a set has both
+            kinds of task, the metrics that both have are called ``extract_<metric>`` and ``classify_<metric>``.
+
+        Raises:
+            DataError: If there is nothing to evaluate.
         """
-        sets = self._eval_examples if eval_dataset is None or eval_dataset is self.eval_dataset else {"": eval_dataset}
+        sets: Any = self.eval_dataset if eval_dataset is None else _eval_sets(eval_dataset, self.seqgpt)
+        if not sets:
+            raise DataError("there is nothing to evaluate: give eval_dataset to the Trainer or to this call.")
         began = time.perf_counter()
         was_training = self.seqgpt.model.training
         self.seqgpt.model.eval()
+        predictor = _InBatches(self.seqgpt, self.args.per_device_eval_batch_size)
         metrics: dict[str, float] = {}
         headlines = []
         for name, examples in sets.items():
             prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
-            for members in by_kind(_read(examples)).values():
-                report = evaluate(self.seqgpt, members, name=name or "eval", progress=False)
-                metrics |= {f"{prefix}_{metric}": value for metric, value in report.metrics.items()}
-                headlines.append(report.headline)
+            kinds = by_kind(examples).values()
+            reports = [evaluate(predictor, members, name=name or "eval", progress=False) for members in kinds]
+            metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
+            headlines += [report.headline for report in reports]
         self.seqgpt.model.train(was_training)
-        metrics[f"{metric_key_prefix}_score"] = sum(headlines) / max(len(headlines), 1)
+        metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -169,17 +248,53 @@ class Trainer(transformers.Trainer):
             self.seqgpt.save_settings(Path(str(output_dir or self.args.output_dir)))
 
 
-def check_run_directory(path: Path, *, resuming: bool) -> None:
-    """Refuse to write into a directory that holds something else.
+class _TellEpoch(transformers.TrainerCallback):
+    """Tells the training set which epoch begins.
+
+    accelerate tells it too, but not in several processes nor in an epoch that is resumed in its middle.
+    """
+
+    def __init__(self, training_set: TrainingSet) -> None:
+        self._training_set = training_set
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._training_set.set_epoch(int(state.epoch or 0))
+
+
+@dataclass(frozen=True)
+class _InBatches:
+    """A model that predicts a given number of texts together."""
+
+    model: SeqGPT
+    batch_size: int
+
+    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
+        return self.model.predict_pairs(pairs, batch_size=self.batch_size, progress=progress)
+
+
+def last_checkpoint(directory: Path) -> Path | None:
+    """Return the last checkpoint that was saved completely; None if there is none."""
+    found = [path.parent for path in directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{STATE_FILE}")]
+    numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
+    return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a run's directory, if it is not there.
 
     Raises:
-        RunError: If the directory is not empty and the run does not resume what is there.
+        RunError: If it cannot be made.
     """
-    if path.exists() and not path.is_dir():
-        raise RunError(f"output_dir {str(path)!r} is a file: name a folder.")
-    if not resuming and path.is_dir() and any(entry.name != RUN_FILE for entry in path.iterdir()):
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"output_dir {str(directory)!r} cannot be made ({error.strerror}): name another one.") from error
+
+
+def _check_empty(directory: Path) -> None:
+    if any(directory.iterdir()):
         raise RunError(
-            f"output_dir {str(path)!r} is not empty: choose another one, delete it, or go on with "
+            f"output_dir {str(directory)!r} is not empty: choose another one, delete it, or go on with "
             "train(resume_from_checkpoint=True)."
         )
 
@@ -188,5 +303,38 @@ def _read(examples: Examples) -> Sequence[Example]:
     return read_jsonl(examples) if isinstance(examples, (str, Path)) else examples
 
 
-def _mean_answer_loss(*_: Any, **__: Any) -> Callable[..., Any]:
-    raise AssertionError("compute_loss computes the loss itself; this only makes the Trainer count the answer tokens")
+def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[str, Sequence[Example]]:
+    """Return the evaluation examples by name, a single set under the empty name; all can be predicted."""
+    named = given if isinstance(given, Mapping) else {"": given}
+    sets = {name: _read(examples) for name, examples in named.items()}
+    for name, examples in sets.items():
+        where = f"evaluation set {name!r}" if name else "the evaluation set"
+        if not examples:
+            raise DataError(f"{where} has no examples: give at least one, or leave it out.")
+        for index, example in enumerate(examples):
+            if _most_tokens(model, example) < model.max_positions:
+                continue
+            longest = make_plan(example.text, example.task, model.vocabulary, model.template).longest
+            if longest >= model.max_positions:
+                raise DataError(
+                    f"{where}: example {example.id or index} has {longest} tokens, and the model reads "
+                    f"{model.max_positions - 1}: shorten its text, or leave it out."
+                )
+    return sets
+
+
+def _most_tokens(model: SeqGPT, example: Example) -> int:
+    """Return a bound on an example's tokens that costs no tokenizing: no token is shorter than a byte."""
+    prompt = model.template.prompt(example.task, example.text)
+    answer = model.template.answer(example.task, example.gold, None)
+    return len(prompt.encode()) + len(answer.encode())
+
+
+def _metrics(reports: Sequence[Report]) -> dict[str, float]:
+    """Join the metrics of one or both kinds of task; those that both have get the kind in front."""
+    names = Counter(metric for report in reports for metric in report.metrics)
+    return {
+        metric if names[metric] == 1 else f"{report.kind}_{metric}": value
+        for report in reports
+        for metric, value in report.metrics.items()
+    }

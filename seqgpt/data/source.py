@@ -1,0 +1,50 @@
+"""Sources: whatever holds examples and has a name, so that training and evaluation read the same things alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seqgpt.data.recipe import load_recipe, sample_rows
+from seqgpt.data.sample import load_sample
+from seqgpt.errors import DataError
+from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
+
+
+def read_source(
+    name: str,
+    split: str,
+    *,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    on_bad_row: OnBadRow = "error",
+    bad_rows: BadRows | None = None,
+) -> list[Example]:
+    """Read the examples of a source.
+
+    Args:
+        name: A recipe's name or YAML file, a JSONL file, or ``sample`` for the bundled examples.
+        split: The split of a recipe. The bundled examples have ``"train"`` and, under every other name, their held-out
+            part; a JSONL file has no splits and is read whole.
+        limit: Most examples, a seeded choice; all if None.
+        data_root: Folder of the data sets that recipes read.
+        on_bad_row: ``"error"`` or ``"skip"``.
+        bad_rows: Counts what is skipped; required for ``"skip"``.
+
+    Returns:
+        Examples whose ids begin with the source.
+
+    Raises:
+        DataError: If the source cannot be read, or has no examples.
+        ConfigError: If there is no such recipe, or its file is wrong.
+    """
+    if name != "sample" and not name.endswith(".jsonl"):
+        recipe = load_recipe(name)
+        return recipe.examples(split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows)
+    if name == "sample":
+        examples = load_sample("train" if split == "train" else "test")
+    else:
+        read = read_jsonl(name, on_bad_row=on_bad_row, bad_rows=bad_rows)
+        examples = [Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read]
+    if not examples:
+        raise DataError(f"{name} has no examples: give a file with at least one good line.")
+    return [examples[i] for i in sample_rows(len(examples), limit)]

@@ -1,0 +1,269 @@
+"""Runs: what they read, what they leave, and what happens when they are started again."""
+
+import json
+
+import pytest
+import torch
+import transformers
+
+from seqgpt import DataError, RunError, SeqGPT, write_jsonl
+from seqgpt.data.recipe import load_recipe
+from seqgpt.errors import ConfigError
+from seqgpt.training import run
+from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.run import run_training
+
+TINY = {
+    "model_type": "qwen3",
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 512,
+}
+TRAINING = {
+    "max_steps": 4,
+    "use_cpu": True,
+    "per_device_train_batch_size": 4,
+    "save_strategy": "steps",
+    "save_steps": 2,
+    "logging_steps": 1,
+    "learning_rate": 1e-3,
+}
+
+
+@pytest.fixture
+def files(tmp_path, eight):
+    for name, examples in (("train", eight), ("held_out", eight[3:5])):
+        write_jsonl(tmp_path / f"{name}.jsonl", examples)
+    return tmp_path
+
+
+@pytest.fixture
+def config(files):
+    def make(*, data=None, model=None, output="run", **training):
+        return RunConfig(
+            str(files / output),
+            ModelConfig(config=TINY, vocab_size=400, **(model or {})),
+            DataConfig(**({"train": [str(files / "train.jsonl")]} | (data or {}))),
+            TRAINING | training,
+        )
+
+    return make
+
+
+class Killed(Exception):  # noqa: N818
+    """Stands for the signal that ends a process."""
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Kill a run when it has saved the checkpoint of a step; saving itself may be cut, too."""
+
+    def at(config, step, *, while_saving=False):
+        def killed(self, args, state, control, **kwargs):
+            if state.global_step == step:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            if while_saving:
+                patch.setattr(transformers.Trainer, "_save_rng_state", lambda *_: (_ for _ in ()).throw(Killed))
+            else:
+                patch.setattr(run.TrainingProgress, "on_save", killed, raising=False)
+            with pytest.raises(Killed):
+                run_training(config)
+
+    return at
+
+
+def same(left, right):
+    mine, other = left.model.state_dict(), right.model.state_dict()
+    return mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
+
+
+def test_what_a_run_leaves(config, files, capfd):
+    wanted = config(data={"eval": [str(files / "held_out.jsonl")]}, eval_strategy="steps", eval_steps=2)
+    model = run_training(wanted)
+    folder = files / "run"
+    assert load_run_config(folder / "run.yaml") == wanted
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"eval_held_out_offset_f1", "eval_held_out_accuracy", "eval_score"} <= metrics.keys()
+    opened = SeqGPT.from_pretrained(folder)
+    assert same(opened, model)
+    assert model.trained
+    assert opened.trained
+    assert not model.model.training
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "8 examples of 1 source(s), 2 held out" in err
+    assert "step 2: held_out_offset_f1" in err
+
+
+def test_a_finished_run_is_not_run_again(config):
+    run_training(config())
+    with pytest.raises(RunError, match="holds this run, finished: use its model, or delete it to run again"):
+        run_training(config())
+
+
+def test_another_run_in_the_directory(config):
+    run_training(config(seed=1))
+    with pytest.raises(RunError) as raised:
+        run_training(config(seed=2, weight_decay=0.1))
+    assert "differs in training.seed (1, now 2), training.weight_decay (None, now 0.1)" in str(raised.value)
+
+
+def test_a_directory_that_is_not_a_run(config, files):
+    (files / "run").mkdir()
+    (files / "run" / "thesis.txt").touch()
+    with pytest.raises(RunError, match="is not empty: choose another one, or delete it"):
+        run_training(config())
+    (files / "run" / "run.yaml").write_text("output_dir: [", encoding="utf-8")
+    with pytest.raises(RunError, match="holds a run that cannot be read"):
+        run_training(config())
+    (files / "file").touch()
+    with pytest.raises(RunError, match="cannot be made"):
+        run_training(config(output="file"))
+
+
+def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
+    whole = run_training(config(output="whole"))
+    kill(config(), 2)
+    # Other texts would train another tokenizer: the checkpoint's must be used.
+    tokenizer = (files / "run" / "checkpoint-2" / "tokenizer.json").read_text()
+    capfd.readouterr()
+    resumed = run_training(config())
+    assert "going on from" in capfd.readouterr().err
+    assert same(whole, resumed)
+    assert (files / "run" / "tokenizer.json").read_text() == tokenizer
+
+
+def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
+    kill(config(), 2)
+    monkeypatch.setattr(run, "train_tokenizer", None)
+    run_training(config())
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_run_killed_while_it_saves(config, kill, files, step):
+    """The checkpoint is there but not whole; with none before it, the run begins again."""
+    kill(config(save_steps=step), step, while_saving=True)
+    assert (files / "run" / f"checkpoint-{step}").is_dir()
+    assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
+
+
+def test_a_run_killed_before_its_last_evaluation(config, files, monkeypatch):
+    wanted = config(data={"eval": [str(files / "held_out.jsonl")]})
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Trainer, "evaluate", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run_training(wanted)
+    run_training(wanted)
+    assert (files / "run" / "metrics.json").is_file()
+    with pytest.raises(RunError, match="finished"):
+        run_training(wanted)
+
+
+def test_a_moved_run_is_the_same_run(config, kill, files):
+    kill(config(), 2)
+    (files / "run").rename(files / "moved")
+    assert run_training(config(output="moved"))
+
+
+def test_starting_from_a_model(config, files):
+    run_training(config(output="base"))
+    wanted = config(model={"path": str(files / "base")})
+    wanted = RunConfig(wanted.output_dir, ModelConfig(path=str(files / "base")), wanted.data, wanted.training)
+    model = run_training(wanted)
+    assert len(model.tokenizer) == len(SeqGPT.from_pretrained(files / "base").tokenizer)
+
+
+def test_the_bundled_examples_are_a_source(config, capfd):
+    run_training(
+        config(data={"train": ["sample"], "train_limit": 12, "eval": ["sample"], "eval_limit": 3}, max_steps=1)
+    )
+    assert "12 examples of 1 source(s), 3 held out" in capfd.readouterr().err
+
+
+def test_a_limit_is_a_choice_not_the_first_rows(config, files):
+    data = DataConfig(train=["sample"])
+    few = run._read("sample", "train", data, limit=10)
+    more = run._read("sample", "train", data, limit=20)
+    assert few != run._read("sample", "train", data, limit=None)[:10]
+    assert {example.id for example in few} < {example.id for example in more}
+    named = run._read(str(files / "train.jsonl"), "train", data, limit=3)
+    assert all(example.id.startswith(f"{files}/train.jsonl/") for example in named)
+
+
+def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):
+    read = []
+
+    class Recipe:
+        held_out = False
+
+        def examples(self, split, **options):
+            read.append((split, options["limit"], options["data_root"]))
+            return eight
+
+    monkeypatch.setattr("seqgpt.data.source.load_recipe", lambda _: Recipe())
+    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
+    run_training(config(data={"train": ["a"], "eval": ["b"], "root": "data", "eval_limit": 5}, max_steps=1))
+    assert read == [("train", None, "data"), ("validation", 5, "data")]
+
+
+def test_a_held_out_recipe_is_not_trained_on(config, monkeypatch):
+    Recipe = type("Recipe", (), {"held_out": True})  # noqa: N806
+    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
+    with pytest.raises(ConfigError, match="recipe 'secret' is held out, for evaluation only"):
+        run_training(config(data={"train": ["secret"]}))
+
+
+def test_an_unknown_recipe(config):
+    with pytest.raises(ConfigError, match="Did you mean 'cluener'"):
+        run_training(config(data={"train": ["cluner"]}))
+    assert not load_recipe("cluener").held_out
+
+
+def test_bad_rows(config, files, capfd):
+    path = files / "train.jsonl"
+    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]})
+    path.write_text(path.read_text() + '{"text": ""}\n' + long + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"train.jsonl, line 9: key 'task' is missing"):
+        run_training(config())
+    model = run_training(config(data={"on_bad_row": "skip"}))
+    err = capfd.readouterr().err
+    assert f"{path}: 1 rows skipped: {path}, line 9: key 'task' is missing" in err
+    assert f"too long: 1 rows skipped: example {path}/10 has" in err
+    assert "8 examples of 1 source(s)" in err
+    assert model.trained
+
+
+def test_sources_without_examples(config, files):
+    (files / "empty.jsonl").touch()
+    (files / "bad.jsonl").write_text("{}\n", encoding="utf-8")
+    for name in ("empty", "bad"):
+        with pytest.raises(DataError, match=f"{name}.jsonl has no examples: give a file with at least one good line"):
+            run_training(config(data={"train": [str(files / f"{name}.jsonl")], "on_bad_row": "skip"}))
+
+
+def test_two_held_out_files_of_one_name(config, files, eight):
+    sources = []
+    for folder in ("en", "zh"):
+        (files / folder).mkdir()
+        write_jsonl(files / folder / "test.jsonl", eight[4:5])
+        sources.append(str(files / folder / "test.jsonl"))
+    run_training(config(data={"eval": sources}, max_steps=1))
+    metrics = json.loads((files / "run" / "metrics.json").read_text())
+    assert {f"eval_{source}_accuracy" for source in sources} <= metrics.keys()
+
+
+def test_arguments_are_checked_before_anything_is_read(config):
+    with pytest.raises(ConfigError, match="not a valid SchedulerType"):
+        run_training(config(data={"train": ["nothing.jsonl"]}, lr_scheduler_type="linaer"))
+
+
+def test_a_package_that_is_missing(config):
+    with pytest.raises(ConfigError, match=r"training: .*clearml"):
+        run_training(config(report_to="clearml"))

@@ -1,0 +1,295 @@
+"""The trainer: learns, evaluates, saves what it predicts with, and may be interrupted at any time."""
+
+import logging
+
+import pytest
+import torch
+import transformers
+
+from seqgpt import DataError, RunError, SeqGPT, Trainer, write_jsonl
+from seqgpt.data.sample import load_sample
+from seqgpt.errors import ConfigError
+from seqgpt.evaluation.report import by_kind, evaluate
+from seqgpt.examples import Example
+from seqgpt.training.trainer import STATE_FILE, last_checkpoint
+from tests.training.conftest import make_model
+
+
+def weights(model):
+    return {name: weight.clone() for name, weight in model.model.state_dict().items()}
+
+
+def same(left, right, tolerance=0.0):
+    return left.keys() == right.keys() and all(
+        torch.allclose(left[name], right[name], rtol=0.0, atol=tolerance) for name in left
+    )
+
+
+def steps(trainer):
+    """Return what was logged with each loss."""
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+class StopAt(transformers.TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tmp_path):
+    trainer = Trainer(model, arguments(max_steps=80, per_device_train_batch_size=8, learning_rate=5e-3), eight, eight)
+    trainer.train()
+    metrics = trainer.evaluate()
+    assert metrics["eval_offset_f1"] >= 0.9
+    assert metrics["eval_accuracy"] >= 0.9
+    assert metrics["eval_score"] == pytest.approx((metrics["eval_offset_f1"] + metrics["eval_accuracy"]) / 2)
+    opened = SeqGPT.from_pretrained(tmp_path / "run")
+    for example in eight:
+        assert opened.predict(example.text, example.task) == model.predict(example.text, example.task)
+    assert same(weights(opened), weights(model))
+    assert opened.trained
+
+
+@pytest.mark.parametrize("stop", [3, 4])
+def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop):
+    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is."""
+    common = {"max_steps": 5, "max_labels": 2, "save_strategy": "steps", "save_steps": 100}
+    whole = make_model(attention_dropout=0.1)
+    Trainer(whole, arguments(output_dir=str(tmp_path / "whole"), **common), eight).train()
+    half = make_model(attention_dropout=0.1)
+    Trainer(half, arguments(**common), eight, callbacks=[StopAt(stop)]).train()
+    torch.manual_seed(99)  # nothing may depend on what the new process drew before
+    resumed = make_model(seed=5, attention_dropout=0.1)
+    trainer = Trainer(resumed, arguments(**common), eight)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "run" / f"checkpoint-{stop}"))
+    assert trainer.state.global_step == 5
+    assert same(weights(whole), weights(resumed))
+
+
+def test_a_checkpoint_is_a_model(model, eight, arguments, tmp_path):
+    Trainer(model, arguments(save_strategy="steps", save_steps=2, max_steps=2), eight).train()
+    opened = SeqGPT.from_pretrained(tmp_path / "run" / "checkpoint-2")
+    assert same(weights(opened), weights(model))
+    assert opened.trained
+
+
+def test_gradient_accumulation_is_one_large_batch(eight, arguments, tmp_path):
+    models, losses = [], []
+    for i, (size, accumulate) in enumerate([(8, 1), (4, 2), (1, 8)]):
+        trained = make_model()
+        args = arguments(
+            output_dir=str(tmp_path / str(i)),
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=accumulate,
+            optim="sgd",
+            learning_rate=0.1,
+            max_steps=3,
+        )
+        trainer = Trainer(trained, args, eight)
+        trainer.train()
+        models.append(weights(trained))
+        losses.append(steps(trainer))
+    assert len(losses[0]) == 3
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+    assert same(models[0], models[1], 1e-5)
+    assert same(models[0], models[2], 1e-5)
+
+
+def test_how_examples_are_packed_does_not_matter(eight, arguments, tmp_path):
+    losses = []
+    for row_tokens in (0, 100, 1000):
+        args = arguments(output_dir=str(tmp_path / str(row_tokens)), row_tokens=row_tokens, max_steps=2)
+        trainer = Trainer(make_model(), args, eight)
+        trainer.train()
+        losses.append(steps(trainer))
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+
+
+def test_the_best_model_is_kept(model, eight, arguments, tmp_path, monkeypatch):
+    scores = iter([0.2, 0.9, 0.1, 0.3])
+    kept = {}
+
+    def evaluated(self, *args, **kwargs):
+        metrics = {"eval_score": next(scores)}
+        kept[metrics["eval_score"]] = weights(model)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluated)
+    args = arguments(
+        eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True
+    )
+    assert (args.metric_for_best_model, args.greater_is_better) == ("score", True)
+    trainer = Trainer(model, args, eight, eight[:1])
+    trainer.train()
+    assert trainer.state.best_metric == 0.9
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-2")
+    assert same(weights(model), kept[0.9])
+    assert same(weights(SeqGPT.from_pretrained(tmp_path / "run")), kept[0.9])
+
+
+def test_evaluation_logs_what_it_finds(model, eight, arguments):
+    trainer = Trainer(model, arguments(eval_strategy="steps", eval_steps=2), eight, eight)
+    trainer.train()
+    logged = [entry for entry in trainer.state.log_history if "eval_score" in entry]
+    assert [entry["step"] for entry in logged] == [2, 4]
+    for key in ("offset_f1", "string_f1", "accuracy", "extract_macro_f1", "classify_macro_f1", "runtime"):
+        assert f"eval_{key}" in logged[0]
+    assert "eval_macro_f1" not in logged[0]
+    for members in by_kind(eight).values():
+        report = evaluate(model, members, name="x", progress=False)
+        assert logged[1]["eval_offset_f1" if report.kind == "extract" else "eval_accuracy"] == report.headline
+
+
+def test_several_evaluation_sets_by_name(model, eight, arguments):
+    trainer = Trainer(model, arguments(), eight, {"spans": eight[:4], "classes": eight[4:]})
+    model.trained = True
+    metrics = trainer.evaluate()
+    assert {"eval_spans_offset_f1", "eval_spans_macro_f1", "eval_classes_accuracy", "eval_score"} <= metrics.keys()
+    assert metrics["eval_score"] == (metrics["eval_spans_offset_f1"] + metrics["eval_classes_accuracy"]) / 2
+    assert trainer.evaluate(eight[:2]).keys() >= {"eval_offset_f1", "eval_score"}
+    assert "test_x_accuracy" in trainer.evaluate({"x": eight[4:]}, metric_key_prefix="test")
+
+
+def test_evaluation_leaves_the_mode_as_it_was(model, eight, arguments):
+    trainer = Trainer(model, arguments(), eight, eight[:1])
+    model.trained = True
+    model.model.train()
+    trainer.evaluate()
+    assert model.model.training
+
+
+def test_files_are_examples_too(model, eight, arguments, tmp_path):
+    path = tmp_path / "mine.jsonl"
+    write_jsonl(path, eight)
+    trainer = Trainer(model, arguments(eval_strategy="epoch"), str(path), path)
+    trainer.train()
+    assert "eval_score" in trainer.state.log_history[-2]
+
+
+def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
+    """The first trainer's precision must not stay on the model."""
+    first = Trainer(model, arguments(bf16=True), eight)
+    first.train()
+    after = model.predict(eight[0].text, eight[0].task)
+    assert after == SeqGPT.from_pretrained(tmp_path / "run").predict(eight[0].text, eight[0].task)
+    again = arguments(output_dir=str(tmp_path / "second"))
+    Trainer(model, again, eight).train()
+    fresh = SeqGPT.from_pretrained(tmp_path / "run")
+    Trainer(fresh, arguments(output_dir=str(tmp_path / "third")), eight).train()
+    assert same(weights(model), weights(fresh))
+
+
+def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, caplog, capfd):
+    transformers.logging.enable_propagation()
+    try:
+        with caplog.at_level(logging.WARNING):
+            Trainer(model, arguments(save_strategy="steps", save_steps=2), eight, eight[:1]).train()
+    finally:
+        transformers.logging.disable_propagation()
+    assert [record.message for record in caplog.records] == []
+
+
+def test_steps_count_their_operations(model, eight, arguments):
+    trainer = Trainer(model, arguments(), eight)
+    trainer.train()
+    assert trainer.state.total_flos > 0
+
+
+def test_an_output_directory_with_something_in_it(model, eight, arguments, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").touch()
+    trainer = Trainer(model, arguments(), eight)
+    with pytest.raises(RunError, match=r"is not empty: choose another one, delete it, or go on with train\(resume"):
+        trainer.train()
+    with pytest.raises(RunError, match="has no checkpoint to go on from"):
+        trainer.train(resume_from_checkpoint=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot be made \(File exists\): name another one"):
+        Trainer(model, arguments(output_dir=str(tmp_path / "file")), eight)
+
+
+def test_going_on_from_the_last_whole_checkpoint(model, eight, arguments, tmp_path):
+    args = arguments(save_strategy="steps", save_steps=2)
+    Trainer(model, args, eight).train()
+    (tmp_path / "run" / "checkpoint-9").mkdir()  # interrupted while it was saved
+    (tmp_path / "run" / "checkpoint-x").mkdir()
+    (tmp_path / "run" / "checkpoint-x" / STATE_FILE).touch()
+    assert last_checkpoint(tmp_path / "run") == tmp_path / "run" / "checkpoint-4"
+    assert last_checkpoint(tmp_path) is None
+    resumed = make_model(seed=3)
+    trainer = Trainer(resumed, arguments(save_strategy="steps", save_steps=100, max_steps=5), eight)
+    trainer.train(resume_from_checkpoint=True)
+    assert trainer.state.global_step == 5
+
+
+def test_nothing_to_train_on_or_to_evaluate(still_model, eight, arguments, tmp_path):
+    with pytest.raises(DataError, match="no examples to train on"):
+        Trainer(still_model, arguments(), [])
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match="no examples to train on"):
+        Trainer(still_model, arguments(), tmp_path / "empty.jsonl")
+    with pytest.raises(DataError, match="the evaluation set has no examples"):
+        Trainer(still_model, arguments(), eight, [])
+    with pytest.raises(DataError, match="evaluation set 'a' has no examples"):
+        Trainer(still_model, arguments(), eight, {"a": []})
+    with pytest.raises(DataError, match="nothing to evaluate"):
+        Trainer(still_model, arguments(), eight).evaluate()
+    with pytest.raises(DataError, match="Check the path"):
+        Trainer(still_model, arguments(), tmp_path / "none.jsonl")
+
+
+def test_examples_that_are_too_long(still_model, eight, arguments):
+    record = {"text": "many words " * 200, "task": "extract", "labels": ["a"], "answer": {}, "id": "mine/7"}
+    long = Example.from_dict(record)
+    with pytest.raises(DataError, match=r"example mine/7 has \d+ tokens, and the model reads 511: shorten its text"):
+        Trainer(still_model, arguments(), [*eight, long])
+    with pytest.raises(DataError, match=r"the evaluation set: example mine/7 has \d+ tokens, and the model reads 511"):
+        Trainer(still_model, arguments(), eight, [long])
+
+
+def test_long_label_sets_that_sampling_makes_short_enough(still_model, arguments):
+    labels = [f"a rather long label number {i}" for i in range(200)]
+    record = {"text": "some words", "task": "classify", "labels": labels, "answer": [labels[3]]}
+    Trainer(still_model, arguments(), [Example.from_dict(record)])
+    with pytest.raises(DataError, match="lower max_labels"):
+        Trainer(still_model, arguments(max_labels=200), [Example.from_dict(record)])
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_labels", 1), ("row_tokens", -1)])
+def test_arguments_out_of_range(arguments, name, value):
+    with pytest.raises(ConfigError, match=f"{name} is {value}: give"):
+        arguments(**{name: value})
+
+
+def test_workers_see_the_epoch_change(eight, arguments):
+    """With worker processes that live on, the labels must still be drawn anew: as without any."""
+    losses = []
+    for i, workers in enumerate((0, 1)):
+        args = arguments(
+            output_dir=f"{arguments().output_dir}{i}",
+            max_labels=2,
+            dataloader_num_workers=workers,
+            dataloader_persistent_workers=bool(workers),
+        )
+        trainer = Trainer(make_model(), args, eight)
+        trainer.train()
+        losses.append(steps(trainer))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_models_without_trees_train_as_well(arguments):
+    """BLOOM takes no tree mask: each branch is a row, and the loss must fall all the same."""
+    bloom = make_model(model_type="bloom", hidden_size=64, n_layer=2, n_head=2)
+    trainer = Trainer(bloom, arguments(max_steps=30, per_device_train_batch_size=8), load_sample("train")[:8])
+    trainer.train()
+    assert bloom.forward.layout == "rows"
+    assert steps(trainer)[-1] < 0.5 * steps(trainer)[0]
