@@ -38,7 +38,7 @@ def main() -> None:
         print()
     _table(model, held_out)
     print(
-        "\nThat is what a model of this size can learn from 320 examples: the format and a few words, hardly the tasks.\n"
+        "\nThat is what a model of this size learns from 320 examples: the format and a few words, hardly the tasks.\n"
         "configs/train/real_cpu.yaml trains on real data; see README.md for your own labels.\n"
         'Try: seqgpt predict --task extract --labels "person,place" "Tim Cook visited Shanghai."'
     )
