@@ -84,7 +84,8 @@ def to_table(comparisons: Sequence[Comparison]) -> str:
     for one in comparisons:
         shown = [f"{100 * one.baselines[name].headline:.1f}" if name in one.baselines else "–" for name in columns]
         numbers = " | ".join([*shown, f"{100 * one.model.headline:.1f}", f"{one.model.seconds:.1f}"])
-        lines.append(f"| {one.model.name} | {one.model.n} | {HEADLINES[one.model.kind]} | {numbers} |")
+        name = one.model.name.replace("|", "\\|")
+        lines.append(f"| {name} | {one.model.n} | {HEADLINES[one.model.kind]} | {numbers} |")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from seqgpt.errors import DataError
-from seqgpt.evaluation.report import evaluate, to_markdown
+from seqgpt.evaluation.report import evaluate
 from seqgpt.examples import Example
 
 NAMES = {"task": "extract", "labels": ["person", "place"]}
@@ -58,18 +58,6 @@ def test_classification():
     record = json.loads(json.dumps(report.to_dict()))
     assert record["per_label"]["praise"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
     assert record["texts_per_second"] == pytest.approx(3 / report.seconds)
-
-
-def test_markdown_of_both_kinds():
-    reports = [
-        evaluate(Scripted([e.gold for e in examples]), examples, name=name)
-        for name, examples in (("a|b", EXTRACTIONS), ("c", CLASSES))
-    ]
-    lines = to_markdown(reports).splitlines()
-    assert lines[0] == "| name | n | offset_f1 | string_f1 | accuracy | macro_f1 | texts/s |"
-    assert lines[1] == "|---|---|---|---|---|---|---|"
-    assert lines[2].startswith("| a\\|b | 2 | 100.0 | 100.0 | – | 100.0 |")
-    assert lines[3].startswith("| c | 3 | – | – | 100.0 | 100.0 |")
 
 
 @pytest.mark.parametrize(

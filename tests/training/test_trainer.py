@@ -187,11 +187,15 @@ def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
     assert same(weights(model), weights(fresh))
 
 
-def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, caplog, capfd):
+def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, tmp_path, caplog):
     transformers.logging.enable_propagation()
     try:
         with caplog.at_level(logging.WARNING):
-            Trainer(model, arguments(save_strategy="steps", save_steps=2), eight, eight[:1]).train()
+            Trainer(
+                model, arguments(save_strategy="steps", save_steps=2, save_total_limit=None), eight, eight[:1]
+            ).train()
+            trainer = Trainer(make_model(), arguments(save_strategy="steps", save_steps=2, max_steps=5), eight)
+            trainer.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-2"))
     finally:
         transformers.logging.disable_propagation()
     assert [record.message for record in caplog.records] == []
