@@ -225,7 +225,7 @@ def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
         warnings.simplefilter("default")
         assert main(["predict", *EXTRACT, "--model", str(tmp_path), "x"]) == 0
     _, err = capfd.readouterr()
-    assert [line for line in err.splitlines() if line.startswith("seqgpt: this model has not been trained")]
+    assert [line for line in err.splitlines() if line.startswith("seqgpt: this model is not trained on the template")]
     assert ".py" not in err
 
 

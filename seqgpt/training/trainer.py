@@ -87,8 +87,8 @@ class Trainer(transformers.Trainer):
     """Trains a model on examples; the loss is on answers only.
 
     Everything that ``transformers.Trainer`` does (schedules, precision, devices, checkpoints, callbacks) works as
-    there. Evaluation predicts, and reports F1 of spans and accuracy of classes. At the end the output directory holds a model
-    that ``SeqGPT.from_pretrained`` opens.
+    there. Evaluation predicts, and reports F1 of spans and accuracy of classes. At the end the output directory holds a
+    model that ``SeqGPT.from_pretrained`` opens.
 
     Args:
         model: The model to train; it is trained in place.

@@ -97,7 +97,11 @@ training: {max_steps: many, bf16: 1, learning_rate: fast, output_dir: b, num_tra
         ("output_dir: runs/mine", "output_dir: ''", "a.yaml: 'output_dir' is empty: name the folder"),
         ("output_dir: runs/mine", "output_dir: [a]", "a.yaml: 'output_dir' is ['a'], which is not text in quotes"),
         ("  learning_rate: 1e-3", "  - seed", "a.yaml: 'training' is ['seed']: write its keys below it, indented"),
-        ("  learning_rate: 1e-3", "  seed: 1\n  seed: 2", "a.yaml: key 'training.seed' stands twice (line 8): keep one."),
+        (
+            "  learning_rate: 1e-3",
+            "  seed: 1\n  seed: 2",
+            "a.yaml: key 'training.seed' stands twice (line 8): keep one.",
+        ),
         ("  learning_rate: 1e-3", "  eval_strategy: epoch", "'training.eval_strategy' needs examples: list"),
         ("  learning_rate: 1e-3", "  resume_from_checkpoint: a", "a run that is started again goes on by itself"),
         ("  train: [sample]", "  train: [sample, 3]", "'data.train' is ['sample', 3]: give a list of names"),
