@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import torch
 from tqdm.auto import tqdm
@@ -138,6 +138,14 @@ class SeqGPT:
         self.tokenizer.save_pretrained(path)
         write_settings(path, self.template.name)
 
+    @overload
+    def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: Sequence[str], task: TaskLike, *, batch_size: int = ...) -> list[Result]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
     def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
         """Answer one or more tasks on one or more texts.
 
