@@ -12,6 +12,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from seqgpt.engine.forward import PROMPT_ATTENTION
 from seqgpt.errors import ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
@@ -89,8 +90,11 @@ def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
     auto: Any = AutoModelForCausalLM
     try:
         known = AutoConfig.for_model(name)
+        attention = fields.get(PROMPT_ATTENTION, "causal")
+        if attention not in ("causal", "whole"):
+            raise ModelError(f"{PROMPT_ATTENTION} is {attention!r}: use 'causal' or 'whole'.")
         for field in fields:
-            if not hasattr(known, field):
+            if not hasattr(known, field) and field != PROMPT_ATTENTION:
                 raise ModelError(
                     f"{name!r} has no field {field!r}.{did_you_mean(field, known.to_dict())} Leave it out."
                 )

@@ -21,6 +21,10 @@ from seqgpt.errors import ModelError
 
 Layout = Literal["tree", "rows"]
 
+PROMPT_ATTENTION = "prompt_attention"
+"""Field of a model's config: ``"causal"``, the default, or ``"whole"`` for a model trained with prompts that see all of
+themselves (a prefix language model: arXiv 1910.10683, section 3.2.1). Only the tree mask can express that."""
+
 # Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
 # relative) and far below a wrong mask.
 _SELF_TEST_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.bfloat16: 0.15, torch.float16: 0.02}
@@ -33,9 +37,10 @@ class TreeForward:
         model: The model.
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
+        whole_prompts: The tokens of a prompt see all of their prompt; else only what stands before them.
 
     Raises:
-        ModelError: If the model computes neither layout right.
+        ModelError: If the model computes neither layout right, or not the one that its prompts need.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -45,12 +50,17 @@ class TreeForward:
         self._selects_logits = "logits_to_keep" in parameters
         self.layout: Layout = "tree"
         self.note = ""
+        self.whole_prompts = False  # plain rows, with which the self-test compares, are causal
         reason = self._why_no_trees()
         if reason:
             self.layout, self.note = "rows", f"{reason}; each label is computed in a row of its own, which is slower."
             reason = self._self_test("padded rows")
             if reason:
                 raise ModelError(f"{reason}, so it cannot be used here: choose another architecture.")
+        if getattr(model.config, PROMPT_ATTENTION, "causal") == "whole":
+            if self.layout == "rows":
+                raise ModelError(f"{self.note} That cannot be with {PROMPT_ATTENTION}='whole': set it to 'causal'.")
+            self.whole_prompts = True
 
     @property
     def device(self) -> torch.device:
@@ -98,7 +108,8 @@ class TreeForward:
             keys: [B, K] nodes of all tokens so far, these last.
         """
         if self.layout == "tree":
-            mask = additive(visible(node, root, keys, keys.shape[1] - ids.shape[1]), self.model.dtype)
+            first = keys.shape[1] - ids.shape[1]
+            mask = additive(visible(node, root, keys, first, whole_prompts=self.whole_prompts), self.model.dtype)
         else:
             mask = (keys != PADDING).long()
         arguments = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}

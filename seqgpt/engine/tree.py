@@ -95,7 +95,9 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0, pad_
     return TreeBatch(ids, positions, nodes, roots, places)
 
 
-def visible(query_node: Tensor, query_root: Tensor, key_node: Tensor, first_query: int) -> Tensor:
+def visible(
+    query_node: Tensor, query_root: Tensor, key_node: Tensor, first_query: int, *, whole_prompts: bool = False
+) -> Tensor:
     """Return which keys each query sees: bool [B, Q, K].
 
     Args:
@@ -103,6 +105,7 @@ def visible(query_node: Tensor, query_root: Tensor, key_node: Tensor, first_quer
         query_root: [B, Q] roots of the queries.
         key_node: [B, K] nodes of all keys, those of the queries last.
         first_query: Column of the first query among the keys.
+        whole_prompts: The tokens of a prompt see all of their prompt, not only what stands before them.
     """
     queries, keys = query_node.shape[1], key_node.shape[1]
     columns = torch.arange(keys, device=key_node.device)
@@ -110,6 +113,8 @@ def visible(query_node: Tensor, query_root: Tensor, key_node: Tensor, first_quer
     before = columns[None, :] <= rows[:, None]
     own = key_node[:, None, :] == query_node[:, :, None]
     prompt = key_node[:, None, :] == query_root[:, :, None]
+    if whole_prompts:
+        before = before | (query_node == query_root)[:, :, None]
     return before & (own | prompt)
 
 

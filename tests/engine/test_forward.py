@@ -6,9 +6,11 @@ import pytest
 import torch
 from transformers.masking_utils import create_causal_mask
 
-from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward
 from seqgpt.engine.tree import Tree
 from seqgpt.errors import ModelError
+from seqgpt.model import SeqGPT
+from tests.conftest import tiny_config
 
 TREES = [
     Tree([3, 4, 5, 6], [[7, 8, 9], [10, 11], [12], [7, 8, 13]]),
@@ -184,3 +186,53 @@ def test_the_self_test_leaves_a_model_in_its_mode(tiny):
         assert model.training
     finally:
         model.eval()
+
+
+def whole(tokenizer, model_type):
+    return SeqGPT.from_config({**tiny_config(model_type), PROMPT_ATTENTION: "whole"}, tokenizer)
+
+
+@pytest.mark.parametrize("model_type", EXACT)
+def test_whole_prompts_see_all_of_themselves_and_nothing_else(model_type, tokenizer):
+    """The reference is the model under a mask written out for one tree with one branch."""
+    model = whole(tokenizer, model_type)
+    found = at_branches(model.forward, TREES, row_tokens=64)
+    for tree, logits in zip(TREES, found, strict=True):
+        expected = []
+        for branch in tree.branches:
+            ids = torch.tensor([[*tree.prompt, *branch]])
+            length, prompt = ids.shape[1], len(tree.prompt)
+            seen = torch.ones(length, length).tril().bool()
+            seen[:prompt, :prompt] = True
+            mask = torch.zeros(1, 1, length, length).masked_fill(~seen, torch.finfo(torch.float32).min)
+            with torch.no_grad():
+                expected.append(model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[0, prompt:])
+        close([logits], [torch.cat(expected)])
+
+
+def test_whole_prompts_differ_from_causal_ones(tokenizer, tiny):
+    causal, seeing = tiny("qwen3"), whole(tokenizer, "qwen3")
+    assert not torch.allclose(*(at_branches(m.forward, TREES[:1])[0] for m in (causal, seeing)), atol=1e-3)
+
+
+def test_whole_prompts_step_as_in_one_pass(tokenizer):
+    forward = whole(tokenizer, "llama").forward
+    tree = TREES[0]
+    at_once = at_branches(forward, [Tree(tree.prompt, [[7, 8, 9]])])[0][-1]
+    batch = forward.batch([Tree(tree.prompt, [[7, 8]])])
+    _, stepper = forward.start(batch, batch.node >= 0)
+    one = torch.ones(1, 1).long()
+    last = stepper.run(9 * one, 6 * one, one, 0 * one, one.bool())[0]
+    torch.testing.assert_close(last, at_once, atol=1e-5, rtol=1e-5)
+
+
+def test_whole_prompts_need_trees(tokenizer):
+    with pytest.raises(ModelError, match="set it to 'causal'"):
+        _ = whole(tokenizer, "bloom").forward
+
+
+def test_whole_prompts_are_saved_with_the_model(tokenizer, tmp_path):
+    whole(tokenizer, "qwen3").save_pretrained(tmp_path)
+    assert SeqGPT.from_pretrained(tmp_path).forward.whole_prompts
+    with pytest.raises(ModelError, match="use 'causal' or 'whole'"):
+        SeqGPT.from_config({**tiny_config("qwen3"), PROMPT_ATTENTION: "both"}, tokenizer)
