@@ -39,12 +39,11 @@ def test_python_blocks_run(demo_model: Path, capsys: pytest.CaptureFixture[str])
     assert (demo_model / "runs" / "mine" / "model.safetensors").is_file()
 
 
-def test_layout_tree_names_every_file() -> None:
+def test_layout_tree_names_every_file_and_no_other() -> None:
     tree = README.split("## Layout")[1].split("```")[1]
-    for path in sorted((ROOT / "seqgpt").iterdir()):
-        if path.name.startswith("_") or path.name == "py.typed":
-            continue
-        assert path.name in tree, f"README's layout tree lacks {path.name}"
+    listed = set(re.findall(r"^ {2,4}([a-z_]+\.py)", tree, flags=re.MULTILINE))
+    files = {path.name for path in (ROOT / "seqgpt").rglob("*.py") if not path.name.startswith("_")}
+    assert listed == files
 
 
 def test_commands_exist() -> None:
