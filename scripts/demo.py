@@ -10,6 +10,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import torch
+
 from seqgpt import Classification, Example, Extraction, Result
 from seqgpt.configs import config_dir
 from seqgpt.data.sample import load_sample
@@ -45,6 +47,8 @@ def main() -> None:
 
 
 def _model() -> SeqGPT:
+    # So small a model gains little from a second thread, and on a busy machine threads that wait cost far more.
+    torch.set_num_threads(1)
     config = load_run_config(config_dir() / "train" / "demo.yaml")
     folder = Path(config.output_dir)
     if (folder / SETTINGS_FILE).is_file():
