@@ -238,6 +238,7 @@ def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
         (["evaluate", "--limit", "-1", "--recipes", "a"], "'-1' is not a number of 1 or more"),
         (["evaluate"], "the following arguments are required: --recipes"),
         (["prdict"], "invalid choice: 'prdict'"),
+        (["predict", "--no\nsuch"], "unrecognized arguments: --no such"),
     ],
 )
 def test_wrong_usage(capfd, arguments, message):
@@ -246,7 +247,10 @@ def test_wrong_usage(capfd, arguments, message):
     assert raised.value.code == 2
     out, err = capfd.readouterr()
     assert out == ""
-    assert message in err
+    (line,) = err.splitlines()
+    assert line.startswith("seqgpt: ")
+    assert message in line
+    assert line.endswith("--help`.")
 
 
 def test_help(capfd):
