@@ -9,6 +9,9 @@ from seqgpt.engine.plan import make_plan
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.tasks import AtomicTask
+from seqgpt.templates.marks import cue, lead
+from seqgpt.training.encode import encode
+from seqgpt.training.label_order import longest_labels
 
 _MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
 
@@ -27,8 +30,28 @@ def question_too_long(model: SeqGPT, text: str, task: AtomicTask) -> str:
     )
 
 
-def most_tokens(model: SeqGPT, example: Example) -> int:
-    """Return a bound on the tokens of an example and its answer."""
+def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
+    """Say what is wrong with an example that cannot be trained on; an empty string if it can, in every epoch.
+
+    Of a long label set other labels are shown in every epoch. The longest that might be shown together are counted.
+    """
     prompt = model.template.prompt(example.task, example.text)
     answer = model.template.answer(example.task, example.gold, None)
-    return len(prompt.encode()) + len(answer.encode())
+    if len(prompt.encode()) + len(answer.encode()) < model.max_positions:
+        return ""
+    vocabulary, labels, descriptions = model.vocabulary, example.task.labels, example.task.descriptions
+    size = {
+        label: sum(len(vocabulary.encode_label(lead(words))) + 1 for words in (label, descriptions.get(label)) if words)
+        for label in labels
+    }
+    widest = encode(longest_labels(example, size, max_labels), vocabulary, model.template)
+    branches = [*map(len, widest.tree.branches)]
+    if example.task.kind == "extract" or example.task.multi_label:  # every label begins a branch, described or not
+        branches += [len(vocabulary.encode_pieces(cue(label))) for label in labels] if descriptions else []
+    longest = len(widest.tree.prompt) + max(branches)
+    if longest < model.max_positions:
+        return ""
+    return (
+        f"example {example.id} has up to {longest} tokens, and the model reads {model.max_positions - 1}: "
+        "shorten its text, lower max_labels, or leave it out."
+    )

@@ -235,9 +235,25 @@ def test_bad_rows(config, files, capfd):
     model = run_training(config(data={"on_bad_row": "skip"}))
     err = capfd.readouterr().err
     assert f"{path}: 1 rows skipped: {path}, line 9: key 'task' is missing" in err
-    assert f"too long: 1 rows skipped: example {path}/10 has" in err
+    assert f"data.train, too long: 1 rows skipped: example {path}/10 has" in err
     assert "8 examples of 1 source(s)" in err
     assert model.trained
+
+
+def test_evaluation_examples_that_are_too_long(config, files, capfd):
+    path = files / "held_out.jsonl"
+    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}) + "\n"
+    path.write_text(path.read_text() + long, encoding="utf-8")
+    data = {"eval": [str(path)]}
+    with pytest.raises(DataError, match=r"evaluation set 'held_out', example \S+/3: text and labels have"):
+        run_training(config(data=data))
+    run_training(config(data=data | {"on_bad_row": "skip"}, max_steps=1))
+    err = capfd.readouterr().err
+    assert f"held_out, too long: 1 rows skipped: example {path}/3: text and labels have" in err
+    assert "2 held out" in err
+    path.write_text(long, encoding="utf-8")
+    with pytest.raises(DataError, match="held_out: every example is longer than the model reads"):
+        run_training(config(data=data | {"on_bad_row": "skip"}, output="second"))
 
 
 def test_sources_without_examples(config, files):
