@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 import yaml
 from tqdm.auto import tqdm
@@ -24,7 +25,7 @@ from seqgpt.data.source import read_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE
+from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
@@ -49,6 +50,8 @@ def run_training(config: RunConfig) -> SeqGPT:
     directory = Path(config.output_dir)
     checkpoint = _where_to_go_on(directory, config)
     arguments = config.arguments()
+    if checkpoint is None:
+        _check_start(config.model)
     examples = [
         example
         for name in config.data.train
@@ -166,6 +169,17 @@ def _readable(name: str, examples: Sequence[Example], problems: Sequence[str]) -
     if bad.count == len(examples):
         raise DataError(f"{name}: every example is longer than the model reads. Shorten them.")
     return [example for example, problem in zip(examples, problems, strict=True) if not problem]
+
+
+def _check_start(config: ModelConfig) -> None:
+    """Raise the errors that :func:`_start` would, but before any data is read."""
+    if not config.path:
+        with torch.device("meta"):  # every layer is built, no weight is stored
+            build(config.config or {}, vocab_size=config.vocab_size)
+    elif Path(config.path).expanduser().exists() or config.path.startswith((".", "/", "~")):
+        check_folder(Path(config.path).expanduser(), use_safetensors=True)
+    else:
+        fetch_settings(config.path)
 
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:

@@ -85,6 +85,11 @@ def test_examples_that_are_too_long(held_out, tmp_path, capsys):
     assert "1 rows skipped" in capsys.readouterr().err
 
 
+def test_an_unknown_split_of_the_bundled_examples(held_out):
+    with pytest.raises(DataError, match=r"^sample has no split 'tset'. Did you mean 'test'\? Use one of train, valid"):
+        compare(Knows(held_out), ["sample"], split="tset")
+
+
 def test_a_table(held_out):
     spans = [example for example in held_out if example.task.kind == "extract"][:3]
     classes = [example for example in held_out if example.task.kind == "classify"][:2]

@@ -1,5 +1,6 @@
 """Runs: what they read, what they leave, and what happens when they are started again."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,7 +9,7 @@ import transformers
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.data.recipe import load_recipe
-from seqgpt.errors import ConfigError
+from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.run import run_training
@@ -278,6 +279,23 @@ def test_two_held_out_files_of_one_name(config, files, eight):
 def test_arguments_are_checked_before_anything_is_read(config):
     with pytest.raises(ConfigError, match="not a valid SchedulerType"):
         run_training(config(data={"train": ["nothing.jsonl"]}, lr_scheduler_type="linaer"))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            ModelConfig(config=TINY | {"hiden_size": 3}),
+            "no field 'hiden_size'. Did you mean 'hidden_size'",
+        ),
+        (ModelConfig(config={"model_type": "gpt9"}), "cannot build a model of type 'gpt9'"),
+        (ModelConfig(path="./no/model"), "there is no folder 'no/model': check the path"),
+    ],
+)
+def test_the_model_is_checked_before_any_data_is_read(config, model, message):
+    wanted = dataclasses.replace(config(data={"train": ["nothing.jsonl"]}), model=model)
+    with pytest.raises(ModelError, match=message):
+        run_training(wanted)
 
 
 def test_a_package_that_is_missing(config):
