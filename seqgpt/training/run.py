@@ -175,7 +175,8 @@ def _check_start(config: ModelConfig) -> None:
     """Raise the errors that :func:`_start` would, but before any data is read."""
     if not config.path:
         with torch.device("meta"):  # every layer is built, no weight is stored
-            build(config.config or {}, vocab_size=config.vocab_size)
+            none = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))  # the tokenizer will tell
+            build(config.config or {}, vocab_size=config.vocab_size, **none)
     elif Path(config.path).expanduser().exists() or config.path.startswith((".", "/", "~")):
         check_folder(Path(config.path).expanduser(), use_safetensors=True)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -308,7 +308,11 @@ def _check_empty(directory: Path) -> None:
 
 
 def _read(examples: Examples) -> Sequence[Example]:
-    return read_jsonl(examples) if isinstance(examples, (str, Path)) else examples
+    if isinstance(examples, (str, Path)):
+        return read_jsonl(examples)
+    if not isinstance(examples, Sized):
+        raise DataError(f"examples are a {type(examples).__name__}: give a list of them, or the path of a JSONL file.")
+    return examples
 
 
 def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[str, Sequence[Example]]:

@@ -308,6 +308,8 @@ def test_what_transformers_takes_and_this_trainer_does_not(still_model, eight, a
         Trainer(still_model, arguments(), [*eight, eight[0].to_dict()])
     with pytest.raises(DataError, match="example 0 is a dict"):
         Trainer(still_model, arguments(), eight, [eight[0].to_dict()])
+    with pytest.raises(DataError, match=r"^examples are a generator: give a list of them"):
+        Trainer(still_model, arguments(), (example for example in eight))
     trainer = Trainer(still_model, arguments(), eight)
     with pytest.raises(ConfigError, match=r"call trainer.seqgpt.predict\(text, task\)"):
         trainer.predict(eight)
