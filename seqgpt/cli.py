@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
 from seqgpt import __version__
 from seqgpt.configs import config_dir
-from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, did_you_mean
-from seqgpt.examples import parse_record
+from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextError, did_you_mean
+from seqgpt.examples import QUESTION_KEYS, OnBadRow, check_keys, notes_of, parse_records, read_records
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
 
@@ -28,26 +28,28 @@ if TYPE_CHECKING:
     from seqgpt.model import SeqGPT
 
 _PREDICT_AT_ONCE = 512
+_TASK_KEYS = {"task", "labels", "multi_label", "none", "name"}  # a line with any of them has a task of its own
 
 
 class Question(NamedTuple):
-    """A text with its task, and what else of its line is given back with the answer."""
+    """A text with its task, what else of its line is given back with the answer, and where it stands."""
 
     text: str
     task: AtomicTask
     notes: dict[str, Any]
+    where: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code: 0, 2 for wrong input, 130 if interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(encoding="utf-8")
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
         parser.print_help()
         return 0
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
-            stream.reconfigure(encoding="utf-8")
     try:
         with _short_warnings():
             options.run(options)
@@ -62,12 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, as all other errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{' '.join(message.split())}: see `{self.prog} --help`.")
+        sys.exit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="seqgpt", description="Classes and spans for any label set, in English and Chinese."
-    )
+    parser = _Parser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
-    commands = parser.add_subparsers(metavar="predict | train | evaluate")
+    commands = parser.add_subparsers(metavar="predict | train | evaluate", parser_class=_Parser)
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
@@ -97,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=_count, help="most examples of each, a seeded choice")
     evaluate.add_argument("--data-root", metavar="DIR", help="folder of the data sets (default: $SEQGPT_DATA)")
     evaluate.add_argument("--baselines", action="store_true", help="also fit and measure the trivial baselines")
+    evaluate.add_argument(
+        "--on-bad-row",
+        choices=get_args(OnBadRow),
+        default="error",
+        help="skip: leave out rows that are wrong or too long, and count them (default: error)",
+    )
     evaluate.add_argument("--output", metavar="FILE.json", help="write the full report here")
     evaluate.set_defaults(run=_evaluate)
     return parser
@@ -113,8 +127,14 @@ def _count(value: str) -> int:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from seqgpt.training.lengths import question_too_long
+
     questions = _questions(options)  # all are checked before any model is loaded
     model = _open_model(_model_path(options))
+    for question in questions:  # and their lengths before any is answered
+        problem = question_too_long(model, question.text, question.task)
+        if problem:
+            raise TextError(f"{question.where}{problem}")
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
         results = model.predict_pairs(
@@ -138,10 +158,11 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from seqgpt.evaluation.compare import compare, to_table
+    from seqgpt.training.lengths import question_too_long
 
     names = _split_names(options.recipes, "--recipes")
-    if options.output and not Path(options.output).absolute().parent.is_dir():
-        raise DataError(f"cannot write {options.output}: there is no such folder. Make it first.")
+    if options.output:
+        _check_writable(options.output)  # now, not after an hour of prediction
     path = _model_path(options)
     model = _open_model(path)
     comparisons = compare(
@@ -151,7 +172,10 @@ def _evaluate(options: argparse.Namespace) -> None:
         limit=options.limit,
         data_root=options.data_root,
         baselines=options.baselines,
+        on_bad_row=options.on_bad_row,
+        too_long=lambda example: question_too_long(model, example.text, example.task),
     )
+    _print(to_table(comparisons))
     if options.output:
         report = {
             "model": path,
@@ -161,7 +185,6 @@ def _evaluate(options: argparse.Namespace) -> None:
             "data_sets": [comparison.to_dict() for comparison in comparisons],
         }
         _write(options.output, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    _print(to_table(comparisons))
 
 
 def _model_path(options: argparse.Namespace) -> str:
@@ -204,33 +227,34 @@ def _questions(options: argparse.Namespace) -> list[Question]:
         raise DataError("give texts as arguments, or --input FILE.jsonl (- for standard input).")
     task = _task(options)
     if options.text:
-        return [Question(check_text(text), _given(task), {}) for text in options.text]
+        return [
+            Question(check_text(text), _given(task), {}, f"text {number}: " if len(options.text) > 1 else "")
+            for number, text in enumerate(options.text, start=1)
+        ]
     if options.input == "-":
-        return list(_read_questions(sys.stdin.buffer, "standard input", task))
-    try:
-        with Path(options.input).open("rb") as file:
-            return list(_read_questions(file, options.input, task))
-    except OSError as error:
-        raise DataError(f"cannot read {options.input}: {error.strerror}. Check the path.") from error
+        return list(_read_questions(parse_records(sys.stdin.buffer), "standard input", task))
+    return list(_read_questions(read_records(options.input), options.input, task))
 
 
-def _read_questions(lines: Iterable[bytes], source: str, task: AtomicTask | None) -> Iterator[Question]:
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                yield _question(line, task)
-            except SeqGPTError as error:
-                raise DataError(f"{source}, line {number}: {error}") from error
+def _read_questions(
+    records: Iterable[tuple[int, dict[str, Any] | DataError]], source: str, task: AtomicTask | None
+) -> Iterator[Question]:
+    for number, record in records:
+        where = f"{source}, line {number}: "
+        try:
+            if isinstance(record, DataError):
+                raise record
+            yield _question(record, task, where)
+        except SeqGPTError as error:
+            raise DataError(f"{where}{error}") from error
 
 
-def _question(line: bytes, task: AtomicTask | None) -> Question:
-    record = parse_record(line)
-    if isinstance(record, DataError):
-        raise record
+def _question(record: dict[str, Any], task: AtomicTask | None, where: str) -> Question:
+    check_keys(record, QUESTION_KEYS)
     if "text" not in record:
         raise DataError("key 'text' is missing: every line needs one.")
-    own = AtomicTask.from_dict(record) if "task" in record or "labels" in record else _given(task)
-    return Question(check_text(record["text"]), own, {"id": record["id"]} if "id" in record else {})
+    own = AtomicTask.from_dict(record) if not _TASK_KEYS.isdisjoint(record) else _given(task)
+    return Question(check_text(record["text"]), own, notes_of(record), where)
 
 
 def _given(task: AtomicTask | None) -> AtomicTask:
@@ -264,6 +288,19 @@ def _shown(result: Result, notes: dict[str, Any], form: str) -> str:
     if form == "json":
         return json.dumps(notes | result.to_dict(), ensure_ascii=False)
     return result.to_terminal(color=sys.stdout.isatty()) + "\n"
+
+
+def _check_writable(path: str) -> None:
+    file = Path(path)
+    if not file.absolute().parent.is_dir():
+        raise DataError(f"cannot write {path}: there is no such folder. Make it first.")
+    there = file.exists()
+    try:
+        file.open("ab").close()
+        if not there:
+            file.unlink()
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}. Check the path.") from error
 
 
 def _write(path: str, content: str) -> None:

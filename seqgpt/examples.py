@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -27,6 +27,8 @@ OnBadRow = Literal["error", "skip"]
 
 _KEYS = ("text", "task", "labels", "answer", "multi_label", "none", "id", "family", "language")
 _NOTES = ("id", "family", "language")
+QUESTION_KEYS = (*_KEYS, "name")
+"""The keys of a text to predict: those of an example, whose answer is not looked at, and the name of the task."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,7 @@ class Example:
             DataError: If a key is missing or unknown, or a value is of the wrong type.
             LabelError, TextError, GroundingError: If labels, text or answer are wrong.
         """
-        for key in record:
-            if key not in _KEYS:
-                raise DataError(f"unknown key {key!r}.{did_you_mean(str(key), _KEYS)} Known keys: {', '.join(_KEYS)}.")
+        check_keys(record, _KEYS)
         for key in ("text", "task", "labels", "answer"):
             if key not in record:
                 raise DataError(f"key {key!r} is missing: an example needs text, task, labels and answer.")
@@ -103,6 +103,24 @@ class Example:
                 )
             gold = gold_labels(task, answer, text)
         return cls(gold, **{key: _note(record, key) for key in _NOTES})
+
+
+def check_keys(record: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise a ``DataError`` for the first key that is not known."""
+    for key in record:
+        if key not in known:
+            raise DataError(f"unknown key {key!r}.{did_you_mean(str(key), known)} Known keys: {', '.join(known)}.")
+
+
+def notes_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``id``, ``family`` and ``language`` of a record, as they are written there.
+
+    Raises:
+        DataError: If one is no string.
+    """
+    for key in _NOTES:
+        _note(record, key)
+    return {key: record[key] for key in _NOTES if key in record}
 
 
 def _mentions(spans: list[Span], text: str) -> list[str | dict[str, Any]]:
@@ -198,11 +216,16 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict[str, Any] | DataE
     """
     try:
         with Path(path).open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.removeprefix(BOM_UTF8).strip():
-                    yield number, parse_record(line)
+            yield from parse_records(file)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}. Check the path.") from error
+
+
+def parse_records(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """Do for lines what :func:`read_records` does for a file."""
+    for number, line in enumerate(lines, start=1):
+        if line.removeprefix(BOM_UTF8).strip():
+            yield number, parse_record(line)
 
 
 def parse_record(line: bytes) -> dict[str, Any] | DataError:
@@ -246,4 +269,16 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-__all__ = ["BadRows", "Example", "OnBadRow", "parse_record", "read_jsonl", "read_records", "write_jsonl"]
+__all__ = [
+    "QUESTION_KEYS",
+    "BadRows",
+    "Example",
+    "OnBadRow",
+    "check_keys",
+    "notes_of",
+    "parse_record",
+    "parse_records",
+    "read_jsonl",
+    "read_records",
+    "write_jsonl",
+]

@@ -125,6 +125,16 @@ def test_lines_keep_their_ids_and_their_tasks(model, tmp_path, capfd):
     assert [record["text"] for record in (first, second, third)] == ["a", "b", "c"]
 
 
+def test_notes_are_given_back_and_a_lone_byte_order_mark_is_a_blank_line(model, stdin, capfd):
+    stdin(b'\xef\xbb\xbf\n{"text": "a", "family": "NER", "language": "en", "answer": {}}\n')
+    assert main(["predict", *EXTRACT, "--input", "-"]) == 0
+    (record,) = records(capfd)
+    assert (record["family"], record["language"], "id" in record) == ("NER", "en", False)
+    stdin('{"text": "a", "task": "extract", "labels": ["x"], "name": "mine"}')
+    assert main(["predict", "--input", "-"]) == 0
+    assert records(capfd)[0]["asked"]["name"] == "mine"
+
+
 def test_many_lines_are_answered_in_order(model, stdin, capfd, monkeypatch):
     monkeypatch.setattr(cli, "_PREDICT_AT_ONCE", 4)
     stdin("".join(f'{{"text": "{"x" * i}"}}\n' for i in range(1, 11)))
@@ -179,7 +189,11 @@ def test_wrong_questions(no_model, capfd, arguments, message):
         (b'{"text": "\xff"}', "byte 10 (0xff) is not UTF-8: save the file as UTF-8."),
         (b"text", "not JSON at column 1"),
         (b"[1]", "a line must be a JSON object, not list"),
-        (b'{"txt": "a"}', "key 'text' is missing: every line needs one."),
+        (b'{"id": "a"}', "key 'text' is missing: every line needs one."),
+        (b'{"text": "a", "lables": ["x"]}', "unknown key 'lables'. Did you mean 'labels'? Known keys: text, task"),
+        (b'{"text": "a", "nam": "x"}', "Did you mean 'name'?"),
+        (b'{"text": "a", "none": true}', "key 'task' is missing: a task needs task and labels."),
+        (b'{"text": "a", "id": [1]}', "id is [1]: write it as a string."),
         (b'{"text": 3}', "a text must be a string, not int"),
         (b'{"text": ""}', "the text is empty"),
         (b'{"text": "a", "text": "b"}', "key 'text' is given twice"),
@@ -215,6 +229,15 @@ def test_models_that_are_none(no_model, tmp_path, capfd, monkeypatch):
 
 def test_a_text_that_is_too_long(model, capfd):
     assert "shorten or split the text" in complaint(capfd, "predict", *EXTRACT, "so many words " * 500)
+    assert complaint(capfd, "predict", *EXTRACT, "x", "so many words " * 500).startswith("text 2: text and labels have")
+
+
+def test_a_line_that_is_too_long_is_found_before_any_is_answered(model, stdin, capfd, monkeypatch):
+    monkeypatch.setattr(cli, "_PREDICT_AT_ONCE", 1)
+    stdin(LINE + "\n" + json.dumps({"text": "so many words " * 500}) + "\n")
+    said = complaint(capfd, "predict", *EXTRACT, "--input", "-")
+    assert said.startswith("standard input, line 3: text and labels have ")
+    assert said.endswith("shorten or split the text, or ask for fewer labels at once.")
 
 
 def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
@@ -238,6 +261,7 @@ def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
         (["evaluate", "--limit", "-1", "--recipes", "a"], "'-1' is not a number of 1 or more"),
         (["evaluate"], "the following arguments are required: --recipes"),
         (["prdict"], "invalid choice: 'prdict'"),
+        (["predict", "--no\nsuch"], "unrecognized arguments: --no such"),
     ],
 )
 def test_wrong_usage(capfd, arguments, message):
@@ -246,7 +270,10 @@ def test_wrong_usage(capfd, arguments, message):
     assert raised.value.code == 2
     out, err = capfd.readouterr()
     assert out == ""
-    assert message in err
+    (line,) = err.splitlines()
+    assert line.startswith("seqgpt: ")
+    assert message in line
+    assert line.endswith("--help`.")
 
 
 def test_help(capfd):
@@ -306,6 +333,36 @@ def test_evaluate(model, tmp_path, capfd):
 def test_evaluate_a_file(model, tmp_path, capfd, eight_lines):
     assert main(["evaluate", "--recipes", str(eight_lines), "--baselines"]) == 0
     assert len(capfd.readouterr().out.splitlines()) == 4
+
+
+def test_the_table_is_there_even_if_the_report_cannot_be_written(model, tmp_path, capfd, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "report.json"
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["evaluate", "--recipes", "sample", "--limit", "1", "--output", str(path)]) == 2
+    out, err = capfd.readouterr()
+    assert out.startswith("| data set |")
+    assert "No space left on device" in err.splitlines()[-1]
+    assert not path.exists()
+
+
+def test_rows_that_cannot_be_evaluated(model, tmp_path, capfd, eight_lines):
+    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]})
+    path = tmp_path / "more.jsonl"
+    path.write_text(eight_lines.read_text(encoding="utf-8") + "{}\n" + long + "\n", encoding="utf-8")
+    said = complaint(capfd, "evaluate", "--recipes", f"{eight_lines},{path}")
+    assert "more.jsonl, line 9: key 'text' is missing" in said
+    assert main(["evaluate", "--recipes", f"{eight_lines},{path}", "--on-bad-row", "skip"]) == 0
+    out, err = capfd.readouterr()
+    assert len(out.splitlines()) == 6
+    assert f"{path}: 2 rows skipped: {path}, line 9: key 'text' is missing" in err
+    assert f"{path}/10: text and labels have" in err
+    path.write_text(long + "\n", encoding="utf-8")
+    assert f"example {path}/1: text and labels have" in complaint(capfd, "evaluate", "--recipes", str(path))
+    assert main(["evaluate", "--recipes", str(path), "--on-bad-row", "skip"]) == 2
+    assert "every row was skipped" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from seqgpt.configs import config_dir
 from seqgpt.data.converters import Reading, Schema, get_schema
 from seqgpt.data.parquet import ParquetRows
 from seqgpt.data.recipe_file import read_fields
-from seqgpt.data.root import find_data_root
+from seqgpt.data.root import DATA_VARIABLE, find_data_root
 from seqgpt.data.tags import TagScheme
 from seqgpt.errors import ConfigError, DataError, GroundingError, LabelError, TextError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow
@@ -157,14 +157,24 @@ class Recipe:
         return Reading(self.task, self.label_names(), frozenset(self.none), self.language, self.tag_scheme)
 
     def _split_file(self, split: str, data_root: str | Path | None) -> Path:
-        root = Path() if Path(self.source).is_absolute() else find_data_root(data_root)
+        try:
+            root = Path() if Path(self.source).is_absolute() else find_data_root(data_root)
+        except DataError as error:
+            raise DataError(f"{error}{self._on_the_hub}") from error
         path = root / self.source.replace("{split}", split)
         if not path.is_file():
             pattern = root / self.source.replace("{split}", "*")
             near = sorted(file.name for file in pattern.parent.glob(pattern.name))
-            there = f"there is {', '.join(near)}: use one of these" if near else "fetch it, or pass another data_root"
-            raise DataError(f"no file {path}; {there}.")
+            if near:
+                raise DataError(f"no file {path}; there is {', '.join(near)}: use one of these.")
+            raise DataError(f"no file {path}; fetch it, or pass another data_root.{self._on_the_hub}")
         return path
+
+    @property
+    def _on_the_hub(self) -> str:
+        if not self.hub_id:
+            return ""
+        return f" It is {self.hub_id} on the hub: download it and set {DATA_VARIABLE} to the folder that holds it."
 
     def _check_classes(self, names: Sequence[str] | None) -> None:
         """Compare the recipe's classes with those that the file names, before any row is read."""

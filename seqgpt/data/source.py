@@ -6,8 +6,10 @@ from pathlib import Path
 
 from seqgpt.data.recipe import load_recipe, sample_rows
 from seqgpt.data.sample import load_sample
-from seqgpt.errors import DataError
+from seqgpt.errors import DataError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
+
+_SAMPLE_SPLITS = ("train", "validation", "test")
 
 
 def read_source(
@@ -23,8 +25,8 @@ def read_source(
 
     Args:
         name: A recipe's name or YAML file, a JSONL file, or ``sample`` for the bundled examples.
-        split: The split of a recipe. The bundled examples have ``"train"`` and, under every other name, their held-out
-            part; a JSONL file has no splits and is read whole.
+        split: The split of a recipe. The bundled examples have ``"train"`` and, as ``"validation"`` and ``"test"``,
+            their held-out part; a JSONL file has no splits and is read whole.
         limit: Most examples, a seeded choice; all if None.
         data_root: Folder of the data sets that recipes read.
         on_bad_row: ``"error"`` or ``"skip"``.
@@ -41,6 +43,11 @@ def read_source(
         recipe = load_recipe(name)
         return recipe.examples(split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows)
     if name == "sample":
+        if split not in _SAMPLE_SPLITS:
+            raise DataError(
+                f"sample has no split {split!r}.{did_you_mean(split, _SAMPLE_SPLITS)} "
+                f"Use one of {', '.join(_SAMPLE_SPLITS)}."
+            )
         examples = load_sample("train" if split == "train" else "test")
     else:
         read = read_jsonl(name, on_bad_row=on_bad_row, bad_rows=bad_rows)

@@ -11,9 +11,10 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from seqgpt.data.source import read_source
+from seqgpt.errors import DataError
 from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
 from seqgpt.evaluation.report import HEADLINES, Predictor, Report, by_kind, evaluate
-from seqgpt.examples import Example
+from seqgpt.examples import BadRows, Example, OnBadRow
 
 # A string counts as an entry of the second dictionary if it is a span in at least half of its occurrences.
 _SURE_SHARE = 0.5
@@ -39,6 +40,8 @@ def compare(
     limit: int | None = None,
     data_root: str | Path | None = None,
     baselines: bool = False,
+    on_bad_row: OnBadRow = "error",
+    too_long: Callable[[Example], str] | None = None,
 ) -> list[Comparison]:
     """Evaluate a predictor on data sets, one after another, with progress on standard error.
 
@@ -50,13 +53,17 @@ def compare(
         data_root: Folder of the data sets.
         baselines: Also fit the trivial baselines on the training split, and measure them. Files have no training split,
             so they get none.
+        on_bad_row: ``"error"`` or ``"skip"``; what is skipped is counted on standard error.
+        too_long: Says what is wrong with an example that the predictor cannot read; an empty string if it can.
 
     Raises:
-        DataError: If a source cannot be read, or has no examples.
+        DataError: If a source cannot be read, has no examples, or one that is too long.
         ConfigError: If there is no such recipe.
     """
-    # All are read before the first is predicted: a misspelt name must not be found out after an hour.
-    read = {name: by_kind(read_source(name, split, limit=limit, data_root=data_root)) for name in names}
+    # All are read and checked before the first is predicted: nothing wrong must be found out after an hour.
+    read = {
+        name: by_kind(_read(name, split, limit, data_root, on_bad_row=on_bad_row, too_long=too_long)) for name in names
+    }
     comparisons = []
     for name, kinds in read.items():
         train = by_kind(read_source(name, "train", data_root=data_root)) if baselines and _has_train(name) else {}
@@ -64,6 +71,8 @@ def compare(
             title = f"{name} ({kind})" if len(kinds) > 1 else name
             tqdm.write(f"{title}: {len(examples)} examples", file=sys.stderr)
             report = evaluate(predictor, examples, name=title)
+            headline = f"{HEADLINES[report.kind]} {100 * report.headline:.1f}"
+            tqdm.write(f"{title}: {headline}, {report.seconds:.1f} s", file=sys.stderr)
             fitted = _fit(train.get(kind, []), kind)
             comparisons.append(
                 Comparison(
@@ -87,6 +96,32 @@ def to_table(comparisons: Sequence[Comparison]) -> str:
         name = one.model.name.replace("|", "\\|")
         lines.append(f"| {name} | {one.model.n} | {HEADLINES[one.model.kind]} | {numbers} |")
     return "\n".join(lines)
+
+
+def _read(
+    name: str,
+    split: str,
+    limit: int | None,
+    data_root: str | Path | None,
+    *,
+    on_bad_row: OnBadRow,
+    too_long: Callable[[Example], str] | None,
+) -> list[Example]:
+    bad = BadRows()
+    examples = []
+    for example in read_source(name, split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad):
+        problem = too_long(example) if too_long else ""
+        if not problem:
+            examples.append(example)
+        elif on_bad_row == "skip":
+            bad.add(f"{example.id}: {problem}")
+        else:
+            raise DataError(f"{name}, example {example.id}: {problem} Or leave it out with on_bad_row='skip'.")
+    if bad.count:
+        tqdm.write(f"{name}: {bad}", file=sys.stderr)
+    if not examples:
+        raise DataError(f"{name}: every row was skipped. Correct the rows.")
+    return examples
 
 
 def _has_train(name: str) -> bool:

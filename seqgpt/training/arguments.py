@@ -40,5 +40,9 @@ class TrainingArguments(transformers.TrainingArguments):
         super().__post_init__()  # type: ignore[no-untyped-call]
         if self.max_labels < 2:
             raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
+        if self.label_smoothing_factor:
+            raise ConfigError(
+                f"label_smoothing_factor is {self.label_smoothing_factor}: leave it out, the loss does not use it."
+            )
         if self.row_tokens < 0:
             raise ConfigError(f"row_tokens is {self.row_tokens}: give a number of tokens, or 0 for a row per example.")

@@ -51,7 +51,7 @@ def answer_loss(logits: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
     """Return the summed cross-entropy of the labels against the tokens that were allowed.
 
     Training against the allowed tokens only, rather than the whole vocabulary, learnt extraction about twice as fast in
-    the trial recorded in docs/experiments.md; it is what prediction compares.
+    a trial that preceded this library; it is what prediction compares.
 
     Args:
         logits: [N, V].

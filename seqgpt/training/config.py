@@ -219,6 +219,16 @@ def _kinds(hint: Any) -> list[Any]:
     return [get_origin(member) or member for member in members]
 
 
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """Return the hint for a key that begins with no section: perhaps it was forgotten, perhaps misspelt."""
+    kinds = (("training", TrainingArguments), ("data", DataConfig), ("model", ModelConfig))
+    sections = {f.name: name for name, kind in kinds for f in dataclasses.fields(kind)}
+    if key in sections:
+        return f" Did you mean '{sections[key]}.{key}'?"
+    dotted = [f"{section}.{name}" for name, section in sections.items()]
+    return did_you_mean(key.partition(".")[0], known) or did_you_mean(key, dotted)
+
+
 def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
@@ -226,7 +236,7 @@ def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:
         return
     section = key.split(".")[0]
     if section not in known:
-        hint = did_you_mean(section, known) or f" Known are {', '.join(known)}."
+        hint = _nearest(key, known) or f" Known are {', '.join(known)}."
         file.problem("", f"unknown key {section!r} in {override!r}", hint)
         return
     try:

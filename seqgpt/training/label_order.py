@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Mapping
 
 from seqgpt.examples import Example
 from seqgpt.results import Classification, Extraction
@@ -29,6 +30,22 @@ def shuffle_labels(example: Example, random_: random.Random, max_labels: int) ->
     """
     labels = list(example.task.labels)
     random_.shuffle(labels)
+    return _with_first(example, labels, max_labels)
+
+
+def longest_labels(example: Example, size: Mapping[str, int], max_labels: int) -> Example:
+    """Return the longest that :func:`shuffle_labels` might return, whatever it draws.
+
+    Args:
+        example: The example.
+        size: How long each label is.
+        max_labels: As there.
+    """
+    return _with_first(example, sorted(example.task.labels, key=lambda label: -size[label]), max_labels)
+
+
+def _with_first(example: Example, labels: list[str], max_labels: int) -> Example:
+    """Keep the right labels, and the first of the others."""
     if len(labels) > max_labels:
         held = _held(example)
         others = [label for label in labels if label not in held]

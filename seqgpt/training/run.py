@@ -1,8 +1,9 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), ``checkpoint-*`` while training, and at the end the model,
-which ``SeqGPT.from_pretrained`` opens, with ``metrics.json``. Started again after an interruption, a run goes on from
-its last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
+which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens, with ``metrics.json``
+if there was something to evaluate. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and
+random generators that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 import yaml
 from tqdm.auto import tqdm
@@ -23,11 +25,12 @@ from seqgpt.data.source import read_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE
+from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.lengths import question_too_long
 from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
 RUN_FILE = "run.yaml"
@@ -47,6 +50,8 @@ def run_training(config: RunConfig) -> SeqGPT:
     directory = Path(config.output_dir)
     checkpoint = _where_to_go_on(directory, config)
     arguments = config.arguments()
+    if checkpoint is None:
+        _check_start(config.model)
     examples = [
         example
         for name in config.data.train
@@ -58,7 +63,12 @@ def run_training(config: RunConfig) -> SeqGPT:
     }
     model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, arguments.seed)
     if config.data.on_bad_row == "skip":
-        examples = _readable(examples, model, arguments)
+        checked = TrainingSet(examples, model, seed=arguments.seed, max_labels=arguments.max_labels)
+        examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
+        held_out = {
+            title: _readable(title, members, [_unreadable(model, example) for example in members])
+            for title, members in held_out.items()
+        }
     trainer = _make_trainer(model, arguments, examples, held_out)
     n_held_out = sum(map(len, held_out.values()))
     _say(f"{model!r}: {len(examples)} examples of {len(config.data.train)} source(s), {n_held_out} held out")
@@ -144,20 +154,33 @@ def _titles(sources: Sequence[str]) -> dict[str, str]:
     return {source: stem if stems.count(stem) == 1 else source for source, stem in zip(sources, stems, strict=True)}
 
 
-def _readable(examples: list[Example], model: SeqGPT, arguments: TrainingArguments) -> list[Example]:
+def _unreadable(model: SeqGPT, example: Example) -> str:
+    problem = question_too_long(model, example.text, example.task)
+    return problem and f"example {example.id}: {problem}"
+
+
+def _readable(name: str, examples: Sequence[Example], problems: Sequence[str]) -> list[Example]:
     """Leave out the examples that are longer than the model reads, and say so."""
-    checked = TrainingSet(examples, model, seed=arguments.seed, max_labels=arguments.max_labels)
     bad = BadRows()
-    kept = []
-    for index, example in enumerate(examples):
-        problem = checked.too_long(index)
-        if problem:
-            bad.add(problem)
-        else:
-            kept.append(example)
+    for problem in filter(None, problems):
+        bad.add(problem)
     if bad.count:
-        _say(f"too long: {bad}")
-    return kept
+        _say(f"{name}, too long: {bad}")
+    if bad.count == len(examples):
+        raise DataError(f"{name}: every example is longer than the model reads. Shorten them.")
+    return [example for example, problem in zip(examples, problems, strict=True) if not problem]
+
+
+def _check_start(config: ModelConfig) -> None:
+    """Raise the errors that :func:`_start` would, but before any data is read."""
+    if not config.path:
+        with torch.device("meta"):  # every layer is built, no weight is stored
+            none = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))  # the tokenizer will tell
+            build(config.config or {}, vocab_size=config.vocab_size, **none)
+    elif Path(config.path).expanduser().exists() or config.path.startswith((".", "/", "~")):
+        check_folder(Path(config.path).expanduser(), use_safetensors=True)
+    else:
+        fetch_settings(config.path)
 
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:

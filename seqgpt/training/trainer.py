@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 import transformers
 from torch.utils.data import Dataset
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from seqgpt.engine.plan import make_plan
-from seqgpt.errors import DataError, RunError
+from seqgpt.errors import ConfigError, DataError, RunError
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
@@ -26,6 +27,7 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.label_order import draw, shuffle_labels
+from seqgpt.training.lengths import example_too_long, question_too_long
 
 STATE_FILE = "trainer_state.json"
 """In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
@@ -51,36 +53,19 @@ class TrainingSet(Dataset[Encoded]):
         self._epoch[0] = epoch
 
     def too_long(self, index: int) -> str:
-        """Say what is wrong with an example that the model cannot read; an empty string if it can."""
+        """Say what is wrong with an example that the model cannot read; an empty string if it can, in every epoch."""
         example = self._examples[index]
-        if _most_tokens(self._model, example) < self._model.max_positions:
-            return ""
-        return self._check(index, self._encode(index, 0))
+        named = example if example.id else dataclasses.replace(example, id=str(index))
+        return example_too_long(self._model, named, self._max_labels)
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: int) -> Encoded:
-        encoded = self._encode(index, int(self._epoch[0]))
-        problem = self._check(index, encoded)
-        if problem:
-            raise DataError(problem)
-        return encoded
-
-    def _encode(self, index: int, epoch: int) -> Encoded:
         example = self._examples[index]
-        random_ = draw(self._seed, epoch, example.id or str(index))
+        random_ = draw(self._seed, int(self._epoch[0]), example.id or str(index))
         shown = shuffle_labels(example, random_, self._max_labels)
         return encode(shown, self._model.vocabulary, self._model.template)
-
-    def _check(self, index: int, encoded: Encoded) -> str:
-        longest = len(encoded.tree.prompt) + max(map(len, encoded.tree.branches))
-        if longest < self._model.max_positions:
-            return ""
-        return (
-            f"example {self._examples[index].id or index} has {longest} tokens, and the model reads "
-            f"{self._model.max_positions - 1}: shorten its text, lower max_labels, or leave it out."
-        )
 
 
 class Trainer(transformers.Trainer):
@@ -102,8 +87,9 @@ class Trainer(transformers.Trainer):
         owns_output_dir: What lies in the output directory may be overwritten: it is what this same run left there.
 
     Raises:
-        DataError: If there is nothing to train on or to evaluate, a file cannot be read, or an example is longer than
-            the model reads.
+        DataError: If there is nothing to train on or to evaluate, a file cannot be read, an example is none of ours,
+            or one is longer than the model reads.
+        ConfigError: If model or arguments are those of transformers alone.
         RunError: If the output directory cannot be made.
     """
 
@@ -118,6 +104,7 @@ class Trainer(transformers.Trainer):
         callbacks: list[transformers.TrainerCallback] | None = None,
     ) -> None:
         examples = _read(train_dataset)
+        _check_kinds(model, args, examples)
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
         make_directory(Path(str(args.output_dir)))
@@ -229,18 +216,31 @@ class Trainer(transformers.Trainer):
         predictor = _InBatches(self.seqgpt, self.args.per_device_eval_batch_size)
         metrics: dict[str, float] = {}
         headlines = []
-        for name, examples in sets.items():
-            prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
-            kinds = by_kind(examples).values()
-            reports = [evaluate(predictor, members, name=name or "eval", progress=False) for members in kinds]
-            metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
-            headlines += [report.headline for report in reports]
-        self.seqgpt.model.train(was_training)
+        try:
+            for name, examples in sets.items():
+                prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
+                kinds = by_kind(examples).values()
+                reports = [evaluate(predictor, members, name=name or "eval", progress=False) for members in kinds]
+                metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
+                headlines += [report.headline for report in reports]
+        finally:
+            self.seqgpt.model.train(was_training)
         metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def predict(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a model predicts without its Trainer.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            "a Trainer does not predict: call trainer.seqgpt.predict(text, task) for answers, or "
+            "trainer.evaluate(examples) for metrics."
+        )
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Say nothing of tied weights, which a checkpoint holds only once."""
@@ -251,7 +251,9 @@ class Trainer(transformers.Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         if self.args.should_save:
-            self.seqgpt.save_settings(Path(str(output_dir or self.args.output_dir)))
+            folder = Path(str(output_dir or self.args.output_dir))
+            (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle, which nothing here reads
+            self.seqgpt.save_settings(folder)
 
 
 class _TellEpoch(transformers.TrainerCallback):
@@ -306,7 +308,11 @@ def _check_empty(directory: Path) -> None:
 
 
 def _read(examples: Examples) -> Sequence[Example]:
-    return read_jsonl(examples) if isinstance(examples, (str, Path)) else examples
+    if isinstance(examples, (str, Path)):
+        return read_jsonl(examples)
+    if not isinstance(examples, Sized):
+        raise DataError(f"examples are a {type(examples).__name__}: give a list of them, or the path of a JSONL file.")
+    return examples
 
 
 def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[str, Sequence[Example]]:
@@ -315,25 +321,38 @@ def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[
     sets = {name: _read(examples) for name, examples in named.items()}
     for name, examples in sets.items():
         where = f"evaluation set {name!r}" if name else "the evaluation set"
+        _check_examples(examples)
         if not examples:
             raise DataError(f"{where} has no examples: give at least one, or leave it out.")
         for index, example in enumerate(examples):
-            if _most_tokens(model, example) < model.max_positions:
-                continue
-            longest = make_plan(example.text, example.task, model.vocabulary, model.template).longest
-            if longest >= model.max_positions:
-                raise DataError(
-                    f"{where}: example {example.id or index} has {longest} tokens, and the model reads "
-                    f"{model.max_positions - 1}: shorten its text, or leave it out."
-                )
+            problem = question_too_long(model, example.text, example.task)
+            if problem:
+                raise DataError(f"{where}, example {example.id or index}: {problem}")
     return sets
 
 
-def _most_tokens(model: SeqGPT, example: Example) -> int:
-    """Return a bound on an example's tokens that costs no tokenizing: no token is shorter than a byte."""
-    prompt = model.template.prompt(example.task, example.text)
-    answer = model.template.answer(example.task, example.gold, None)
-    return len(prompt.encode()) + len(answer.encode())
+def _check_kinds(model: object, args: object, examples: Iterable[object]) -> None:
+    """Refuse what the Trainer of transformers takes and this one does not."""
+    if not isinstance(model, SeqGPT):
+        raise ConfigError(
+            f"the model is a {type(model).__name__}: wrap it, seqgpt.SeqGPT(model, tokenizer), or open its folder with "
+            "seqgpt.SeqGPT.from_pretrained."
+        )
+    if not isinstance(args, TrainingArguments):
+        raise ConfigError(
+            f"args are {type(args).__module__.partition('.')[0]}.{type(args).__name__}: build them with "
+            "seqgpt.TrainingArguments, which takes the same and has max_labels and row_tokens."
+        )
+    _check_examples(examples)
+
+
+def _check_examples(examples: Iterable[object]) -> None:
+    for index, example in enumerate(examples):
+        if not isinstance(example, Example):
+            raise DataError(
+                f"example {index} is a {type(example).__name__}: make it with seqgpt.Example.from_dict, "
+                "or give the path of a JSONL file."
+            )
 
 
 def _metrics(reports: Sequence[Report]) -> dict[str, float]:

@@ -255,6 +255,15 @@ def test_no_data_root(tmp_path, monkeypatch):
     assert find_data_root() == tmp_path / "a" / "shared" / "data" / "nlu"
 
 
+def test_missing_data_of_the_hub_is_named(tmp_path, monkeypatch):
+    wanted = "It is me/tones on the hub: download it and set SEQGPT_DATA to the folder that holds it."
+    with pytest.raises(DataError, match=f"no file .*test.parquet; fetch it, or pass another data_root. {wanted}"):
+        recipe(tmp_path, TONES + "hub_id: me/tones\n").examples("test", data_root=tmp_path)
+    monkeypatch.setattr("seqgpt.data.recipe.find_data_root", lambda _: find_data_root(tmp_path / "none"))
+    with pytest.raises(DataError, match=f"which is not a folder: give the folder of the data sets. {wanted}"):
+        recipe(tmp_path, TONES + "hub_id: me/tones\n").examples("test")
+
+
 def test_torch_is_not_loaded():
     code = "import sys, seqgpt.data, seqgpt.evaluation, seqgpt.evaluation.baselines; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

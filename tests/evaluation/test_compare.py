@@ -40,6 +40,7 @@ def test_the_bundled_examples_beside_the_baselines(held_out, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "sample (extract): " in err
+    assert "sample (extract): offset_f1 100.0, 0." in err
 
 
 def test_baselines_learn_from_the_training_split(held_out):
@@ -68,6 +69,25 @@ def test_all_sources_are_read_before_the_first_is_predicted(held_out, tmp_path):
     with pytest.raises(DataError, match="has no examples"):
         compare(predictor, ["sample", str(tmp_path / "empty.jsonl")])
     assert predictor.asked == 0
+
+
+def test_examples_that_are_too_long(held_out, tmp_path, capsys):
+    path = tmp_path / "mine.jsonl"
+    write_jsonl(path, held_out[:4])
+    predictor = Knows(held_out)
+    with pytest.raises(DataError, match=r"mine.jsonl/\S+: too much. Or leave it out with on_bad_row='skip'"):
+        compare(predictor, ["sample", str(path)], too_long=lambda e: "too much." * e.id.startswith(str(path)))
+    assert predictor.asked == 0
+    compared = compare(
+        predictor, [str(path)], on_bad_row="skip", too_long=lambda e: "too much." * (e.text == held_out[0].text)
+    )
+    assert sum(one.model.n for one in compared) == 3
+    assert "1 rows skipped" in capsys.readouterr().err
+
+
+def test_an_unknown_split_of_the_bundled_examples(held_out):
+    with pytest.raises(DataError, match=r"^sample has no split 'tset'. Did you mean 'test'\? Use one of train, valid"):
+        compare(Knows(held_out), ["sample"], split="tset")
 
 
 def test_a_table(held_out):

@@ -51,6 +51,8 @@ def make_model(seed: int = 0, **config: object) -> SeqGPT:
         "tie_word_embeddings": True,
         "max_position_embeddings": 512,
     }
+    if "model_type" in config:  # another type has other fields
+        fields = {}
     return SeqGPT.from_config(fields | config, copy.deepcopy(_tokenizer()), seed=seed)
 
 

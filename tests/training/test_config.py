@@ -151,6 +151,13 @@ def test_overrides(tmp_path):
         ("training.seed", "a.yaml: 'training.seed' is not key=value: write, for example, training.num_train_epochs=1."),
         ("=3", "a.yaml: '=3' is not key=value: write, for example, training.num_train_epochs=1."),
         ("trainng.seed=3", "a.yaml: unknown key 'trainng' in 'trainng.seed=3'. Did you mean 'training'?"),
+        (
+            "learning_rate=3",
+            "a.yaml: unknown key 'learning_rate' in 'learning_rate=3'. Did you mean 'training.learning_rate'?",
+        ),
+        ("eval_limt=3", "a.yaml: unknown key 'eval_limt' in 'eval_limt=3'. Did you mean 'data.eval_limit'?"),
+        ("modl={}", "a.yaml: unknown key 'modl' in 'modl={}'. Did you mean 'model'?"),
+        ("zzz=3", "a.yaml: unknown key 'zzz' in 'zzz=3'. Known are output_dir, model, data, training."),
         ("training.sed=3", "a.yaml: unknown key 'training.sed'. Did you mean 'seed'?"),
         ("training.seed=x", "a.yaml: 'training.seed' is 'x': give a whole number."),
         ("training.learning_rate=x", "a.yaml: 'training.learning_rate' is 'x': give a number."),

@@ -1,5 +1,6 @@
 """Runs: what they read, what they leave, and what happens when they are started again."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,7 +9,7 @@ import transformers
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.data.recipe import load_recipe
-from seqgpt.errors import ConfigError
+from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.run import run_training
@@ -235,9 +236,25 @@ def test_bad_rows(config, files, capfd):
     model = run_training(config(data={"on_bad_row": "skip"}))
     err = capfd.readouterr().err
     assert f"{path}: 1 rows skipped: {path}, line 9: key 'task' is missing" in err
-    assert f"too long: 1 rows skipped: example {path}/10 has" in err
+    assert f"data.train, too long: 1 rows skipped: example {path}/10 has" in err
     assert "8 examples of 1 source(s)" in err
     assert model.trained
+
+
+def test_evaluation_examples_that_are_too_long(config, files, capfd):
+    path = files / "held_out.jsonl"
+    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}) + "\n"
+    path.write_text(path.read_text() + long, encoding="utf-8")
+    data = {"eval": [str(path)]}
+    with pytest.raises(DataError, match=r"evaluation set 'held_out', example \S+/3: text and labels have"):
+        run_training(config(data=data))
+    run_training(config(data=data | {"on_bad_row": "skip"}, max_steps=1))
+    err = capfd.readouterr().err
+    assert f"held_out, too long: 1 rows skipped: example {path}/3: text and labels have" in err
+    assert "2 held out" in err
+    path.write_text(long, encoding="utf-8")
+    with pytest.raises(DataError, match="held_out: every example is longer than the model reads"):
+        run_training(config(data=data | {"on_bad_row": "skip"}, output="second"))
 
 
 def test_sources_without_examples(config, files):
@@ -262,6 +279,23 @@ def test_two_held_out_files_of_one_name(config, files, eight):
 def test_arguments_are_checked_before_anything_is_read(config):
     with pytest.raises(ConfigError, match="not a valid SchedulerType"):
         run_training(config(data={"train": ["nothing.jsonl"]}, lr_scheduler_type="linaer"))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            ModelConfig(config=TINY | {"hiden_size": 3}),
+            "no field 'hiden_size'. Did you mean 'hidden_size'",
+        ),
+        (ModelConfig(config={"model_type": "gpt9"}), "cannot build a model of type 'gpt9'"),
+        (ModelConfig(path="./no/model"), "there is no folder 'no/model': check the path"),
+    ],
+)
+def test_the_model_is_checked_before_any_data_is_read(config, model, message):
+    wanted = dataclasses.replace(config(data={"train": ["nothing.jsonl"]}), model=model)
+    with pytest.raises(ModelError, match=message):
+        run_training(wanted)
 
 
 def test_a_package_that_is_missing(config):

@@ -11,7 +11,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError
 from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
-from seqgpt.training.trainer import STATE_FILE, last_checkpoint
+from seqgpt.training.trainer import STATE_FILE, TrainingSet, last_checkpoint
 from tests.training.conftest import make_model
 
 
@@ -52,6 +52,8 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
         assert opened.predict(example.text, example.task) == model.predict(example.text, example.task)
     assert same(weights(opened), weights(model))
     assert opened.trained
+    assert not any((tmp_path / "run").glob("*.bin"))
+    assert not any((tmp_path / "run").glob("*.pt"))
 
 
 @pytest.mark.parametrize("stop", [3, 4])
@@ -158,11 +160,15 @@ def test_several_evaluation_sets_by_name(model, eight, arguments):
     assert "test_x_accuracy" in trainer.evaluate({"x": eight[4:]}, metric_key_prefix="test")
 
 
-def test_evaluation_leaves_the_mode_as_it_was(model, eight, arguments):
+def test_evaluation_leaves_the_mode_as_it_was(model, eight, arguments, monkeypatch):
     trainer = Trainer(model, arguments(), eight, eight[:1])
     model.trained = True
     model.model.train()
     trainer.evaluate()
+    assert model.model.training
+    monkeypatch.setattr(model, "predict_pairs", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trainer.evaluate()
     assert model.model.training
 
 
@@ -253,9 +259,9 @@ def test_nothing_to_train_on_or_to_evaluate(still_model, eight, arguments, tmp_p
 def test_examples_that_are_too_long(still_model, eight, arguments):
     record = {"text": "many words " * 200, "task": "extract", "labels": ["a"], "answer": {}, "id": "mine/7"}
     long = Example.from_dict(record)
-    with pytest.raises(DataError, match=r"example mine/7 has \d+ tokens, and the model reads 511: shorten its text"):
+    with pytest.raises(DataError, match=r"example mine/7 has up to \d+ tokens, and the model reads 511: shorten"):
         Trainer(still_model, arguments(), [*eight, long])
-    with pytest.raises(DataError, match=r"the evaluation set: example mine/7 has \d+ tokens, and the model reads 511"):
+    with pytest.raises(DataError, match=r"the evaluation set, example mine/7: text and labels have \d+ tokens, and"):
         Trainer(still_model, arguments(), eight, [long])
 
 
@@ -265,6 +271,50 @@ def test_long_label_sets_that_sampling_makes_short_enough(still_model, arguments
     Trainer(still_model, arguments(), [Example.from_dict(record)])
     with pytest.raises(DataError, match="lower max_labels"):
         Trainer(still_model, arguments(max_labels=200), [Example.from_dict(record)])
+
+
+@pytest.mark.parametrize("described", [False, True])
+@pytest.mark.parametrize("kind", ["extract", "classify"])
+def test_the_longest_labels_of_all_epochs_are_counted(still_model, arguments, kind, described):
+    """What is accepted fits in every epoch; the bound is met by the epoch that draws the longest labels."""
+    names = [*(f"short {i}" for i in range(30)), "a label that is very much longer than all of the others " * 3]
+    labels = dict.fromkeys(names, "what it means") if described else names
+    answer = {names[0]: ["word"]} if kind == "extract" else [names[0]]
+    fits, longest = None, {}
+    for words in range(60, 480):
+        record = {"text": "word " * words, "task": kind, "labels": labels, "answer": answer}
+        training_set = TrainingSet([Example.from_dict(record)], still_model, seed=0, max_labels=2)
+        if training_set.too_long(0):
+            break
+        fits = training_set
+    assert fits is not None
+    assert words < 479
+    for tried, which in ((fits, "fits"), (training_set, "refused")):
+        for epoch in range(120):
+            tried.set_epoch(epoch)
+            tree = tried[0].tree
+            longest[which] = max(longest.get(which, 0), len(tree.prompt) + max(map(len, tree.branches)))
+    assert longest["fits"] < still_model.max_positions
+    assert longest["refused"] >= still_model.max_positions
+
+
+def test_what_transformers_takes_and_this_trainer_does_not(still_model, eight, arguments, tmp_path):
+    theirs = transformers.TrainingArguments(output_dir=str(tmp_path / "run"), use_cpu=True)
+    with pytest.raises(ConfigError, match=r"^args are transformers.TrainingArguments: build them with seqgpt\."):
+        Trainer(still_model, theirs, eight)
+    with pytest.raises(ConfigError, match=r"^the model is a Qwen3ForCausalLM: wrap it, seqgpt.SeqGPT\(model"):
+        Trainer(still_model.model, arguments(), eight)
+    with pytest.raises(DataError, match=r"^example 8 is a dict: make it with seqgpt.Example.from_dict"):
+        Trainer(still_model, arguments(), [*eight, eight[0].to_dict()])
+    with pytest.raises(DataError, match="example 0 is a dict"):
+        Trainer(still_model, arguments(), eight, [eight[0].to_dict()])
+    with pytest.raises(DataError, match=r"^examples are a generator: give a list of them"):
+        Trainer(still_model, arguments(), (example for example in eight))
+    trainer = Trainer(still_model, arguments(), eight)
+    with pytest.raises(ConfigError, match=r"call trainer.seqgpt.predict\(text, task\)"):
+        trainer.predict(eight)
+    with pytest.raises(ConfigError, match=r"label_smoothing_factor is 0.1: leave it out, the loss does not use it"):
+        arguments(label_smoothing_factor=0.1)
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_labels", 1), ("row_tokens", -1)])

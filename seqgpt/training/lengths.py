@@ -1,0 +1,57 @@
+"""What is longer than a model reads: found before anything is predicted or trained, and cheaply.
+
+Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
+"""
+
+from __future__ import annotations
+
+from seqgpt.engine.plan import make_plan
+from seqgpt.examples import Example
+from seqgpt.model import SeqGPT
+from seqgpt.tasks import AtomicTask
+from seqgpt.templates.marks import cue, lead
+from seqgpt.training.encode import encode
+from seqgpt.training.label_order import longest_labels
+
+_MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
+
+
+def question_too_long(model: SeqGPT, text: str, task: AtomicTask) -> str:
+    """Say what is wrong with a question that the model cannot read; an empty string if it can."""
+    branch = max(len(label.encode()) for label in task.labels) + _MARKS_OF_A_BRANCH
+    if len(model.template.prompt(task, text).encode()) + branch < model.max_positions:
+        return ""
+    longest = make_plan(text, task, model.vocabulary, model.template).longest
+    if longest < model.max_positions:
+        return ""
+    return (
+        f"text and labels have {longest} tokens, and the model reads {model.max_positions - 1}: "
+        "shorten or split the text, or ask for fewer labels at once."
+    )
+
+
+def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
+    """Say what is wrong with an example that cannot be trained on; an empty string if it can, in every epoch.
+
+    Of a long label set other labels are shown in every epoch. The longest that might be shown together are counted.
+    """
+    prompt = model.template.prompt(example.task, example.text)
+    answer = model.template.answer(example.task, example.gold, None)
+    if len(prompt.encode()) + len(answer.encode()) < model.max_positions:
+        return ""
+    vocabulary, labels, descriptions = model.vocabulary, example.task.labels, example.task.descriptions
+    size = {
+        label: sum(len(vocabulary.encode_label(lead(words))) + 1 for words in (label, descriptions.get(label)) if words)
+        for label in labels
+    }
+    widest = encode(longest_labels(example, size, max_labels), vocabulary, model.template)
+    branches = [*map(len, widest.tree.branches)]
+    if example.task.kind == "extract" or example.task.multi_label:  # every label begins a branch, described or not
+        branches += [len(vocabulary.encode_pieces(cue(label))) for label in labels] if descriptions else []
+    longest = len(widest.tree.prompt) + max(branches)
+    if longest < model.max_positions:
+        return ""
+    return (
+        f"example {example.id} has up to {longest} tokens, and the model reads {model.max_positions - 1}: "
+        "shorten its text, lower max_labels, or leave it out."
+    )
