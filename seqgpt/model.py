@@ -18,7 +18,16 @@ from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
-from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings, load, read_settings, write_settings
+from seqgpt.model_files import (
+    SETTINGS_FILE,
+    Settings,
+    build,
+    check_folder,
+    fetch_settings,
+    load,
+    read_settings,
+    write_settings,
+)
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
@@ -88,15 +97,15 @@ class SeqGPT:
             source, settings = str(path), path / SETTINGS_FILE if (path / SETTINGS_FILE).is_file() else None
         else:
             source, settings = str(path_or_id), fetch_settings(str(path_or_id))
-        template = read_settings(settings) if settings else None
-        _get_template(template)  # first: the weights may be large
+        said = read_settings(settings) if settings else Settings(DEFAULT_TEMPLATE, trained=False)
+        _get_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
             dtype=dtype or torch.float32,
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
-        opened = cls(model, tokenizer, template=template, trained=template is not None)
+        opened = cls(model, tokenizer, template=said.template, trained=said.trained)
         cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
@@ -128,15 +137,15 @@ class SeqGPT:
         return cls(model, tokenizer, trained=False)
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Save weights (safetensors), tokenizer and template name to a folder that ``from_pretrained`` opens."""
+        """Save weights (safetensors), tokenizer and settings to a folder that ``from_pretrained`` opens."""
         path = Path(path)
         self.model.save_pretrained(path)
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: tokenizer and template name."""
+        """Save what stands beside the weights: tokenizer, template name, and whether the model is trained."""
         self.tokenizer.save_pretrained(path)
-        write_settings(path, self.template.name)
+        write_settings(path, Settings(self.template.name, self.trained))
 
     @overload
     def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]

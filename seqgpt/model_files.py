@@ -1,11 +1,11 @@
-"""What a model is as files: weights, tokenizer, and ``seqgpt.json``, which names the template it was trained on."""
+"""What a model is as files: weights, tokenizer, and ``seqgpt.json``, which names its template."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from huggingface_hub import hf_hub_download
@@ -16,10 +16,17 @@ from seqgpt.engine.forward import PROMPT_ATTENTION
 from seqgpt.errors import ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: which template the model was trained on, and in which format version that is written."""
+"""Beside the weights: the model's template, whether it is trained on it, and the version of the file's format."""
 
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+class Settings(NamedTuple):
+    """What the settings file says: the name of a model's template, and whether the model is trained on it."""
+
+    template: str
+    trained: bool
 
 
 def check_folder(path: Path, *, use_safetensors: bool) -> None:
@@ -117,29 +124,33 @@ def fetch_settings(model_id: str) -> Path | None:
         raise ModelError(f"cannot open a model at {model_id!r}: {_first_line(error)}") from error
 
 
-def read_settings(file: Path) -> str:
-    """Return the name of the template that a model was trained on.
+def read_settings(file: Path) -> Settings:
+    """Return what a settings file says; where it does not say so, a model is trained.
 
     Raises:
         ModelError: If the file cannot be read, or was written by a later version.
     """
+    again = "copy it again from where the model was saved."
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{file} is not JSON ({error}): copy it again from where the model was saved.") from error
+        raise ModelError(f"{file} is not JSON ({error}): {again}") from error
     if not isinstance(settings, dict) or "format" not in settings:
-        raise ModelError(f"{file} is not of seqgpt: copy it again from where the model was saved.")
+        raise ModelError(f"{file} is not of seqgpt: {again}")
     if settings["format"] != _FORMAT:
         raise ModelError(f"{file} is of format {settings['format']!r}, this version reads {_FORMAT}: update seqgpt.")
-    if not isinstance(settings.get("template"), str):
-        raise ModelError(f"{file} names no template: copy it again from where the model was saved.")
-    return str(settings["template"])
+    template, trained = settings.get("template"), settings.get("trained", True)
+    if not isinstance(template, str):
+        raise ModelError(f"{file} names no template: {again}")
+    if not isinstance(trained, bool):
+        raise ModelError(f"{file} says {trained!r} of trained, not true or false: {again}")
+    return Settings(template, trained)
 
 
-def write_settings(path: Path, template: str) -> None:
+def write_settings(path: Path, settings: Settings) -> None:
     """Write the settings file into a model's folder."""
-    settings = {"format": _FORMAT, "template": template}
-    (path / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    record = {"format": _FORMAT, **settings._asdict()}
+    (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _without_config(path: Path) -> str:

@@ -205,7 +205,15 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    assert json.loads((folder / "seqgpt.json").read_text()) == {"format": 1, "template": "seqgpt-marks-1"}
+    settings = {"format": 1, "template": "seqgpt-marks-1", "trained": True}
+    assert json.loads((folder / "seqgpt.json").read_text()) == settings
+
+
+def test_saving_does_not_train(tokenizer, folder, tmp_path):
+    SeqGPT.from_config(tiny_config("qwen3"), tokenizer).save_pretrained(tmp_path / "untrained")
+    assert not SeqGPT.from_pretrained(tmp_path / "untrained").trained
+    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-1"}')  # as written before
+    assert SeqGPT.from_pretrained(folder).trained
 
 
 def test_a_plain_model_gets_the_marks_and_says_that_it_is_untrained(plain_folder):
@@ -325,6 +333,7 @@ def test_weights_of_another_kind_of_model(folder):
         ('{"format": 99, "template": "seqgpt-marks-1"}', "is of format 99, this version reads 1: update seqgpt"),
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
+        ('{"format": 1, "template": "seqgpt-marks-1", "trained": "no"}', "says 'no' of trained, not true or false"),
     ],
 )
 def test_settings_that_cannot_be_read(settings, words, folder):
