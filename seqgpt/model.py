@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast, overload
@@ -171,13 +171,14 @@ class SeqGPT:
             LabelError: If labels are empty or repeated, or two tasks have one name.
             ConfigError: If ``batch_size`` is not a positive number.
         """
-        if isinstance(text, (bytes, Mapping)) or not isinstance(text, Iterable):
+        if isinstance(text, (bytes, Mapping, Set)) or not isinstance(text, Iterable):
             check_text(text)
         texts = [text] if isinstance(text, str) else list(text)
         tasks = _named(task)
         several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
         pairs = [(one, asked) for one in texts for asked in several.values()]
-        answers = iter(self.predict_pairs(pairs, batch_size=batch_size))
+        numbers = [number for number in range(1, len(texts) + 1) for _ in several]
+        answers = iter(self._answer(pairs, numbers, batch_size=batch_size))
         results: list[Any] = [{name: next(answers) for name in several} for _ in texts]
         if tasks is None:
             results = [result[""] for result in results]
@@ -197,21 +198,37 @@ class SeqGPT:
             TextError: If a text is empty, or longer than the model reads.
             ConfigError: If ``batch_size`` is not a positive number.
         """
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: give a whole number from 1 up.")
+        return self._answer(pairs, range(1, len(pairs) + 1), batch_size=batch_size, progress=progress)
+
+    def _answer(
+        self,
+        pairs: Sequence[tuple[str, AtomicTask]],
+        numbers: Sequence[int],
+        *,
+        batch_size: int,
+        progress: bool = False,
+    ) -> list[Result]:
+        """Answer each pair; ``numbers`` are those of the texts, as the caller counts them."""
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size!r}: give a whole number from 1 up.")
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
                 stacklevel=3,
             )
-        plans = [self._plan(text, task) for text, task in pairs]
+        plans = self._plans(pairs, numbers)
         results: dict[int, Result] = {}
         quiet = not progress or len(plans) <= batch_size
-        with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
-            for members in _batches(plans, batch_size):
-                answers = self._decoder.answer([plans[i] for i in members])
-                results.update(zip(members, answers, strict=True))
-                bar.update(len(members))
+        was_training = self.model.training
+        self.model.eval()  # with dropout, answers would be random
+        try:
+            with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
+                for members in _batches(plans, batch_size):
+                    answers = self._decoder.answer([plans[i] for i in members])
+                    results.update(zip(members, answers, strict=True))
+                    bar.update(len(members))
+        finally:
+            self.model.train(was_training)
         return [results[i] for i in range(len(plans))]
 
     def info(self) -> dict[str, Any]:
@@ -219,7 +236,7 @@ class SeqGPT:
         return {
             "architecture": self.model.config.model_type,
             "parameters": sum(weight.numel() for weight in self.model.parameters()),
-            "vocabulary": len(self.tokenizer),
+            "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,
@@ -247,6 +264,17 @@ class SeqGPT:
     @cached_property
     def _decoder(self) -> Decoder:
         return Decoder(self.forward, self.vocabulary, self.max_positions)
+
+    def _plans(self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int]) -> list[Plan]:
+        plans = []
+        for number, (text, task) in zip(numbers, pairs, strict=True):
+            try:
+                plans.append(self._plan(text, task))
+            except TextError as error:
+                if numbers[-1] == 1:
+                    raise
+                raise TextError(f"text {number}: {error}") from None
+        return plans
 
     def _plan(self, text: str, task: AtomicTask) -> Plan:
         plan = make_plan(check_text(text), task, self.vocabulary, self.template)

@@ -88,6 +88,18 @@ def test_several_tasks_give_a_dict_for_each_text(model):
     assert list(model.predict(TEXTS[0], [TONE])) == ["tone"]
 
 
+def test_a_model_in_training_mode_answers_without_dropout_and_stays_in_it(tokenizer):
+    model = SeqGPT.from_config({**tiny_config("gpt2"), "embd_pdrop": 0.5, "resid_pdrop": 0.5}, tokenizer)
+    model.trained = True
+    expected = model.predict(TEXTS, [PEOPLE, TONE])
+    model.model.train()
+    assert model.predict(TEXTS, [PEOPLE, TONE]) == expected
+    assert model.model.training
+    with pytest.raises(TextError):
+        model.predict("", PEOPLE)
+    assert model.model.training
+
+
 def test_results_do_not_depend_on_the_batch_size(model):
     expected = model.predict(TEXTS, PEOPLE)
     for size in (1, 2, 100):
@@ -108,7 +120,7 @@ def test_progress_is_shown_only_where_it_is_asked_for_and_there_is_some(model, c
 # What is wrong with what was asked
 
 
-@pytest.mark.parametrize("text", ["", " \n", None, 5, b"bytes", {"text": "x"}, [""], ["x", None], "a\ud83d"])
+@pytest.mark.parametrize("text", ["", " \n", None, 5, b"bytes", {"text": "x"}, {"x"}, [""], ["x", None], "a\ud83d"])
 def test_what_is_no_text_is_an_error(text, model):
     with pytest.raises(TextError):
         model.predict(text, PEOPLE)
@@ -125,9 +137,18 @@ def test_two_tasks_of_one_name_are_an_error(model):
         model.predict("x", [PEOPLE, AtomicTask.extract(["date"])])
 
 
-@pytest.mark.parametrize("size", [0, -1])
+def test_of_several_texts_the_wrong_one_is_named(model):
+    with pytest.raises(TextError, match=r"^text 3: the text is empty"):
+        model.predict(["x", "y", " "], [PEOPLE, TONE])
+    with pytest.raises(TextError, match=r"^text 2: text and labels have \d+ tokens"):
+        model.predict_pairs([("x", PEOPLE), ("word " * 600, TONE)])
+    with pytest.raises(TextError, match=r"^the text is empty"):
+        model.predict([""], [PEOPLE, TONE])
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "16", None, True])
 def test_a_batch_must_hold_something(size, model):
-    with pytest.raises(ConfigError, match=f"batch_size is {size}"):
+    with pytest.raises(ConfigError, match=f"batch_size is {size!r}: give"):
         model.predict("x", PEOPLE, batch_size=size)
 
 
@@ -145,7 +166,7 @@ def test_info_says_what_a_model_is(model):
     assert model.info() == {
         "architecture": "qwen3",
         "parameters": 57024,
-        "vocabulary": 600,
+        "vocabulary_size": 600,
         "template": "seqgpt-marks-1",
         "max_positions": 512,
         "layout": "tree",
