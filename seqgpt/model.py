@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.engine.decoder import Decoder
-from seqgpt.engine.forward import TreeForward, embedding_rows
+from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward, check_prompt_attention, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
@@ -22,21 +22,24 @@ from seqgpt.model_files import (
     SETTINGS_FILE,
     Settings,
     build,
-    check_folder,
-    fetch_settings,
+    expand,
+    find,
     load,
+    make_folder,
     read_settings,
+    stamp,
     write_settings,
 )
-from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.results import Extraction, Result
+from seqgpt.tasks import AtomicTask, Labels, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.tokenizer import add_marks
 
 _DEFAULT_POSITIONS = 2048
+_Where = str | Path | None
 
-TaskLike = AtomicTask | Sequence[str] | Mapping[str, str]
+TaskLike = AtomicTask | Labels
 """A task; or the labels of an extraction, as a list or ``{label: description}``."""
 
 Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
@@ -62,6 +65,7 @@ class SeqGPT:
         trained: bool = True,
     ) -> None:
         self.template = _get_template(template)
+        check_prompt_attention(getattr(model.config, PROMPT_ATTENTION, "causal"))
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
@@ -72,6 +76,7 @@ class SeqGPT:
         cls,
         path_or_id: str | Path,
         *,
+        revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         trust_remote_code: bool = False,
@@ -82,7 +87,9 @@ class SeqGPT:
         A plain causal language model can be opened too, to be trained.
 
         Args:
-            path_or_id: The folder or hub id.
+            path_or_id: The folder or hub id. What is a ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes
+                or more is a folder only.
+            revision: Branch, tag or commit of a model on the hub.
             device: Where the model computes; a GPU if there is one.
             dtype: Number type of the weights; float32 by default.
             trust_remote_code: Run code that comes with the model.
@@ -91,13 +98,8 @@ class SeqGPT:
         Raises:
             ModelError: If there is no model, or it is of a template that this version does not know.
         """
-        path = Path(path_or_id).expanduser()
-        if path.exists() or str(path_or_id).startswith((".", "/", "~")):
-            check_folder(path, use_safetensors=use_safetensors)
-            source, settings = str(path), path / SETTINGS_FILE if (path / SETTINGS_FILE).is_file() else None
-        else:
-            source, settings = str(path_or_id), fetch_settings(str(path_or_id))
-        said = read_settings(settings) if settings else Settings(DEFAULT_TEMPLATE, trained=False)
+        source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
+        said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
         _get_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
@@ -137,8 +139,13 @@ class SeqGPT:
         return cls(model, tokenizer, trained=False)
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Save weights (safetensors), tokenizer and settings to a folder that ``from_pretrained`` opens."""
-        path = Path(path)
+        """Save weights (safetensors), tokenizer and settings to a folder that ``from_pretrained`` opens.
+
+        Raises:
+            ModelError: If there is no such folder, and none can be made.
+        """
+        path = expand(path)
+        make_folder(path)
         self.model.save_pretrained(path)
         self.save_settings(path)
 
@@ -148,11 +155,15 @@ class SeqGPT:
         write_settings(path, Settings(self.template.name, self.trained))
 
     @overload
-    def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Labels, *, batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: str, task: AtomicTask, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: TaskLike, *, batch_size: int = ...) -> list[Result]: ...
+    def predict(self, text: Sequence[str], task: Labels, *, batch_size: int = ...) -> list[Extraction]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: AtomicTask, *, batch_size: int = ...) -> list[Result]: ...
     @overload
     def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
     def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
@@ -290,9 +301,21 @@ class SeqGPT:
         return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
 
 
+@overload
+def predict(text: str, task: Labels, *, model: _Where = ..., batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: str, task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: str, task: Tasks, *, model: _Where = ..., batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: Sequence[str], task: Labels, *, model: _Where = ..., batch_size: int = ...) -> list[Extraction]: ...
+@overload
+def predict(text: Sequence[str], task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> list[Result]: ...
+@overload
 def predict(
-    text: str | Sequence[str], task: TaskLike | Tasks, *, model: str | Path | None = None, batch_size: int = 16
-) -> Any:
+    text: Sequence[str], task: Tasks, *, model: _Where = ..., batch_size: int = ...
+) -> list[dict[str, Result]]: ...
+def predict(text: str | Sequence[str], task: TaskLike | Tasks, *, model: _Where = None, batch_size: int = 16) -> Any:
     """Answer one or more tasks on one or more texts, with a model that is opened once and kept.
 
     Args:
@@ -304,11 +327,15 @@ def predict(
     Returns:
         What :meth:`SeqGPT.predict` returns.
     """
-    return _open(str(model or default_model_path())).predict(text, task, batch_size=batch_size)
+    named = model or default_model_path()
+    folder = expand(named)
+    opened = _open(folder.resolve() if folder.exists() else named, stamp(folder))
+    return opened.predict(text, task, batch_size=batch_size)
 
 
 @lru_cache(maxsize=1)
-def _open(path_or_id: str) -> SeqGPT:
+def _open(path_or_id: str | Path, _stamp: object) -> SeqGPT:
+    """Open a model, or return the one that is open; another stamp means that it was saved again since."""
     return SeqGPT.from_pretrained(path_or_id)
 
 

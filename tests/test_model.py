@@ -3,10 +3,11 @@
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, PreTrainedTokenizerFast
 
 import seqgpt
@@ -237,6 +238,15 @@ def test_saving_does_not_train(tokenizer, folder, tmp_path):
     assert SeqGPT.from_pretrained(folder).trained
 
 
+def test_a_model_is_not_saved_over_or_under_a_file(model, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelError, match=r"file' is a file: name a folder to save the model in\.$"):
+        model.save_pretrained(tmp_path / "file")
+    with pytest.raises(ModelError, match=r"cannot make the folder .*: name another one\.$"):
+        model.save_pretrained(tmp_path / "file" / "model")
+    assert (tmp_path / "file").read_text() == "x"
+
+
 def test_a_plain_model_gets_the_marks_and_says_that_it_is_untrained(plain_folder):
     opened = SeqGPT.from_pretrained(plain_folder)
     assert not opened.trained
@@ -316,6 +326,7 @@ def test_no_tokenizer(folder):
 
 def test_no_weights(folder):
     (folder / "model.safetensors").unlink()
+    (folder / "training_args.bin").write_bytes(b"")  # beside the weights of every run
     assert_no_model(folder, "has no weights: copy model.safetensors")
 
 
@@ -382,37 +393,73 @@ def test_templates_that_cannot_be_run_are_refused_before_weights_are_read(templa
 def test_a_model_on_the_hub_has_its_settings_read(folder, monkeypatch):
     asked = []
 
-    def download(model_id, name):
-        asked.append((model_id, name))
+    def download(model_id, name, *, revision):
+        asked.append((model_id, name, revision))
         return str(folder / name)
 
     monkeypatch.setattr(model_files, "hf_hub_download", download)
     (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "seqgpt-560m"}))
     with pytest.raises(ModelError, match="write whole answers"):
         SeqGPT.from_pretrained("someone/a-model")
-    assert asked == [("someone/a-model", "seqgpt.json")]
+    with pytest.raises(ModelError, match="write whole answers"):
+        SeqGPT.from_pretrained("someone/a-model", revision="v1")
+    assert asked == [("someone/a-model", "seqgpt.json", revision) for revision in (None, "v1")]
+
+
+def raising(error):
+    def download(*_, **__):
+        raise error
+
+    return download
+
+
+def recording(monkeypatch, answer):
+    """Let transformers find nothing, and record what it was asked for."""
+    asked = []
+
+    def from_pretrained(name, **options):
+        asked.append((name, options.get("revision"), options.get("local_files_only", False)))
+        raise OSError(answer)
+
+    monkeypatch.setattr(model_files.AutoTokenizer, "from_pretrained", from_pretrained)
+    return asked
 
 
 def test_a_model_on_the_hub_may_be_a_plain_one(monkeypatch):
-    def no_entry(*_):
-        raise EntryNotFoundError("404")
+    asked = recording(monkeypatch, "no tokenizer")
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(EntryNotFoundError("404")))
+    with pytest.raises(ModelError, match="no tokenizer"):
+        SeqGPT.from_pretrained("someone/a-model", revision="v1")
+    assert asked == [("someone/a-model", "v1", False)]
 
-    monkeypatch.setattr(model_files, "hf_hub_download", no_entry)
-    assert model_files.fetch_settings("someone/a-model") is None
 
-
-def test_no_network_is_an_error_of_one_line(monkeypatch):
-    def no_network(*_):
-        raise OSError("no route to host\nmore")
-
-    monkeypatch.setattr(model_files, "hf_hub_download", no_network)
-    with pytest.raises(ModelError, match=r"cannot open a model at 'someone/a-model': no route to host$"):
+def test_without_a_network_a_model_without_settings_is_opened_from_the_cache_only(monkeypatch):
+    asked = recording(monkeypatch, "not in the cache")
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(LocalEntryNotFoundError("no network")))
+    with pytest.raises(ModelError, match="there is no folder 'someone/a-model' here; if it is a hub id"):
         SeqGPT.from_pretrained("someone/a-model")
+    assert asked == [("someone/a-model", None, True)]
 
 
-def test_what_is_neither_a_folder_nor_an_id_is_an_error():
-    with pytest.raises(ModelError, match="cannot open a model at 'runs/that/is not there'"):
-        SeqGPT.from_pretrained("runs/that/is not there")
+def test_a_mistyped_folder_is_not_only_a_problem_of_the_hub(monkeypatch):
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(OSError("no route to host\nmore")))
+    with pytest.raises(ModelError) as caught:
+        SeqGPT.from_pretrained("runs/demo2")
+    assert str(caught.value) == (
+        "cannot open a model at 'runs/demo2' (no route to host): there is no folder 'runs/demo2' here; if it is a hub "
+        "id, check its spelling and the network."
+    )
+
+
+@pytest.mark.parametrize("path", ["runs/that/is not there", "runs/demo2/", "./demo2", "~demo2", Path("runs/demo2")])
+def test_what_must_be_a_folder_is_not_looked_for_on_the_hub(path, monkeypatch):
+    monkeypatch.setattr(model_files, "hf_hub_download", None)
+    with pytest.raises(ModelError, match=r"there is no folder '.*': check the path, or give a hub id as a string"):
+        SeqGPT.from_pretrained(path)
+
+
+def test_a_folder_has_no_revisions(folder):
+    assert_no_model(folder, "which has no revisions: leave revision out", revision="v1")
 
 
 # The default model
@@ -423,6 +470,17 @@ def test_predict_opens_a_model_once(folder, model, monkeypatch):
     monkeypatch.setenv("SEQGPT_MODEL", str(folder))
     monkeypatch.setattr(SeqGPT, "from_pretrained", None)  # is not called again
     assert seqgpt.predict(TEXTS[0], ["person", "place"]) == model.predict(TEXTS[0], PEOPLE)
+
+
+def test_predict_opens_a_model_again_that_was_saved_again(folder, tiny, monkeypatch):
+    first, second = tiny("qwen3"), tiny("qwen3", 1)
+    monkeypatch.chdir(folder.parent)
+    assert predict(TEXTS[0], TONE, model=folder.name) == first.predict(TEXTS[0], TONE)
+    second.save_pretrained(folder)
+    assert predict(TEXTS[0], TONE, model=folder.name) == second.predict(TEXTS[0], TONE)
+    first.save_pretrained(folder.parent / "elsewhere" / folder.name)
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    assert predict(TEXTS[0], TONE, model=folder.name) == first.predict(TEXTS[0], TONE)
 
 
 def test_the_default_model_is_named_or_the_demo(folder, monkeypatch, tmp_path):
