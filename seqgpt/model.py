@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast, overload
@@ -14,20 +14,32 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.engine.decoder import Decoder
-from seqgpt.engine.forward import TreeForward, embedding_rows
+from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward, check_prompt_attention, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
-from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings, load, read_settings, write_settings
-from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.model_files import (
+    SETTINGS_FILE,
+    Settings,
+    build,
+    expand,
+    find,
+    load,
+    make_folder,
+    read_settings,
+    stamp,
+    write_settings,
+)
+from seqgpt.results import Extraction, Result
+from seqgpt.tasks import AtomicTask, Labels, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.tokenizer import add_marks
 
 _DEFAULT_POSITIONS = 2048
+_Where = str | Path | None
 
-TaskLike = AtomicTask | Sequence[str] | Mapping[str, str]
+TaskLike = AtomicTask | Labels
 """A task; or the labels of an extraction, as a list or ``{label: description}``."""
 
 Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
@@ -53,6 +65,7 @@ class SeqGPT:
         trained: bool = True,
     ) -> None:
         self.template = _get_template(template)
+        check_prompt_attention(getattr(model.config, PROMPT_ATTENTION, "causal"))
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
@@ -63,6 +76,7 @@ class SeqGPT:
         cls,
         path_or_id: str | Path,
         *,
+        revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         trust_remote_code: bool = False,
@@ -73,7 +87,9 @@ class SeqGPT:
         A plain causal language model can be opened too, to be trained.
 
         Args:
-            path_or_id: The folder or hub id.
+            path_or_id: The folder or hub id. What is a ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes
+                or more is a folder only.
+            revision: Branch, tag or commit of a model on the hub.
             device: Where the model computes; a GPU if there is one.
             dtype: Number type of the weights; float32 by default.
             trust_remote_code: Run code that comes with the model.
@@ -82,21 +98,16 @@ class SeqGPT:
         Raises:
             ModelError: If there is no model, or it is of a template that this version does not know.
         """
-        path = Path(path_or_id).expanduser()
-        if path.exists() or str(path_or_id).startswith((".", "/", "~")):
-            check_folder(path, use_safetensors=use_safetensors)
-            source, settings = str(path), path / SETTINGS_FILE if (path / SETTINGS_FILE).is_file() else None
-        else:
-            source, settings = str(path_or_id), fetch_settings(str(path_or_id))
-        template = read_settings(settings) if settings else None
-        _get_template(template)  # first: the weights may be large
+        source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
+        said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
+        _get_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
             dtype=dtype or torch.float32,
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
-        opened = cls(model, tokenizer, template=template, trained=template is not None)
+        opened = cls(model, tokenizer, template=said.template, trained=said.trained)
         cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
@@ -128,22 +139,31 @@ class SeqGPT:
         return cls(model, tokenizer, trained=False)
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Save weights (safetensors), tokenizer and template name to a folder that ``from_pretrained`` opens."""
-        path = Path(path)
+        """Save weights (safetensors), tokenizer and settings to a folder that ``from_pretrained`` opens.
+
+        Raises:
+            ModelError: If there is no such folder, and none can be made.
+        """
+        path = expand(path)
+        make_folder(path)
         self.model.save_pretrained(path)
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: tokenizer and template name."""
+        """Save what stands beside the weights: tokenizer, template name, and whether the model is trained."""
         self.tokenizer.save_pretrained(path)
-        write_settings(path, self.template.name)
+        write_settings(path, Settings(self.template.name, self.trained))
 
     @overload
-    def predict(self, text: str, task: TaskLike, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Labels, *, batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: str, task: AtomicTask, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: TaskLike, *, batch_size: int = ...) -> list[Result]: ...
+    def predict(self, text: Sequence[str], task: Labels, *, batch_size: int = ...) -> list[Extraction]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: AtomicTask, *, batch_size: int = ...) -> list[Result]: ...
     @overload
     def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
     def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
@@ -162,13 +182,14 @@ class SeqGPT:
             LabelError: If labels are empty or repeated, or two tasks have one name.
             ConfigError: If ``batch_size`` is not a positive number.
         """
-        if isinstance(text, (bytes, Mapping)) or not isinstance(text, Iterable):
+        if isinstance(text, (bytes, Mapping, Set)) or not isinstance(text, Iterable):
             check_text(text)
         texts = [text] if isinstance(text, str) else list(text)
         tasks = _named(task)
         several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
         pairs = [(one, asked) for one in texts for asked in several.values()]
-        answers = iter(self.predict_pairs(pairs, batch_size=batch_size))
+        numbers = [number for number in range(1, len(texts) + 1) for _ in several]
+        answers = iter(self._answer(pairs, numbers, batch_size=batch_size))
         results: list[Any] = [{name: next(answers) for name in several} for _ in texts]
         if tasks is None:
             results = [result[""] for result in results]
@@ -188,21 +209,37 @@ class SeqGPT:
             TextError: If a text is empty, or longer than the model reads.
             ConfigError: If ``batch_size`` is not a positive number.
         """
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: give a whole number from 1 up.")
+        return self._answer(pairs, range(1, len(pairs) + 1), batch_size=batch_size, progress=progress)
+
+    def _answer(
+        self,
+        pairs: Sequence[tuple[str, AtomicTask]],
+        numbers: Sequence[int],
+        *,
+        batch_size: int,
+        progress: bool = False,
+    ) -> list[Result]:
+        """Answer each pair; ``numbers`` are those of the texts, as the caller counts them."""
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size!r}: give a whole number from 1 up.")
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
                 stacklevel=3,
             )
-        plans = [self._plan(text, task) for text, task in pairs]
+        plans = self._plans(pairs, numbers)
         results: dict[int, Result] = {}
         quiet = not progress or len(plans) <= batch_size
-        with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
-            for members in _batches(plans, batch_size):
-                answers = self._decoder.answer([plans[i] for i in members])
-                results.update(zip(members, answers, strict=True))
-                bar.update(len(members))
+        was_training = self.model.training
+        self.model.eval()  # with dropout, answers would be random
+        try:
+            with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
+                for members in _batches(plans, batch_size):
+                    answers = self._decoder.answer([plans[i] for i in members])
+                    results.update(zip(members, answers, strict=True))
+                    bar.update(len(members))
+        finally:
+            self.model.train(was_training)
         return [results[i] for i in range(len(plans))]
 
     def info(self) -> dict[str, Any]:
@@ -210,7 +247,7 @@ class SeqGPT:
         return {
             "architecture": self.model.config.model_type,
             "parameters": sum(weight.numel() for weight in self.model.parameters()),
-            "vocabulary": len(self.tokenizer),
+            "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,
@@ -239,6 +276,17 @@ class SeqGPT:
     def _decoder(self) -> Decoder:
         return Decoder(self.forward, self.vocabulary, self.max_positions)
 
+    def _plans(self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int]) -> list[Plan]:
+        plans = []
+        for number, (text, task) in zip(numbers, pairs, strict=True):
+            try:
+                plans.append(self._plan(text, task))
+            except TextError as error:
+                if numbers[-1] == 1:
+                    raise
+                raise TextError(f"text {number}: {error}") from None
+        return plans
+
     def _plan(self, text: str, task: AtomicTask) -> Plan:
         plan = make_plan(check_text(text), task, self.vocabulary, self.template)
         if plan.longest >= self.max_positions:
@@ -253,9 +301,21 @@ class SeqGPT:
         return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
 
 
+@overload
+def predict(text: str, task: Labels, *, model: _Where = ..., batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: str, task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: str, task: Tasks, *, model: _Where = ..., batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+@overload
+def predict(text: Sequence[str], task: Labels, *, model: _Where = ..., batch_size: int = ...) -> list[Extraction]: ...
+@overload
+def predict(text: Sequence[str], task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> list[Result]: ...
+@overload
 def predict(
-    text: str | Sequence[str], task: TaskLike | Tasks, *, model: str | Path | None = None, batch_size: int = 16
-) -> Any:
+    text: Sequence[str], task: Tasks, *, model: _Where = ..., batch_size: int = ...
+) -> list[dict[str, Result]]: ...
+def predict(text: str | Sequence[str], task: TaskLike | Tasks, *, model: _Where = None, batch_size: int = 16) -> Any:
     """Answer one or more tasks on one or more texts, with a model that is opened once and kept.
 
     Args:
@@ -267,11 +327,15 @@ def predict(
     Returns:
         What :meth:`SeqGPT.predict` returns.
     """
-    return _open(str(model or default_model_path())).predict(text, task, batch_size=batch_size)
+    named = model or default_model_path()
+    folder = expand(named)
+    opened = _open(folder.resolve() if folder.exists() else named, stamp(folder))
+    return opened.predict(text, task, batch_size=batch_size)
 
 
 @lru_cache(maxsize=1)
-def _open(path_or_id: str) -> SeqGPT:
+def _open(path_or_id: str | Path, _stamp: object) -> SeqGPT:
+    """Open a model, or return the one that is open; another stamp means that it was saved again since."""
     return SeqGPT.from_pretrained(path_or_id)
 
 

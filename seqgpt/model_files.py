@@ -1,25 +1,90 @@
-"""What a model is as files: weights, tokenizer, and ``seqgpt.json``, which names the template it was trained on."""
+"""What a model is as files: weights, tokenizer, and ``seqgpt.json``, which names its template."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, StrictDataclassError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from seqgpt.engine.forward import PROMPT_ATTENTION
+from seqgpt.engine.forward import PROMPT_ATTENTION, check_prompt_attention
 from seqgpt.errors import ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: which template the model was trained on, and in which format version that is written."""
+"""Beside the weights: the model's template, whether it is trained on it, and the version of the file's format."""
 
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_PICKLES = "pytorch_model*.bin"
+
+
+class Settings(NamedTuple):
+    """What the settings file says: the name of a model's template, and whether the model is trained on it."""
+
+    template: str
+    trained: bool
+
+
+class Source(NamedTuple):
+    """Where a model's files are.
+
+    Attributes:
+        name: A folder or a hub id.
+        settings: Its settings file; None if it has none.
+        options: What transformers is told to find the other files.
+    """
+
+    name: str
+    settings: Path | None
+    options: dict[str, Any]
+
+
+def expand(path: str | Path) -> Path:
+    """Return a path with the home folder for ``~``; ``~name`` stays as it is if there is no such user."""
+    return Path(os.path.expanduser(path))
+
+
+def find(path_or_id: str | Path, *, revision: str | None, use_safetensors: bool) -> Source:
+    """Find a model in a folder, or else on the hub.
+
+    Raises:
+        ModelError: If it is in neither, or the folder lacks something.
+    """
+    folder = expand(path_or_id)
+    if not folder.exists() and not _must_be_a_folder(path_or_id):
+        return fetch_settings(str(path_or_id), revision)
+    check_folder(folder, use_safetensors=use_safetensors)
+    if revision is not None:
+        raise ModelError(f"{str(folder)!r} is a folder, which has no revisions: leave revision out.")
+    settings = folder / SETTINGS_FILE
+    return Source(str(folder), settings if settings.is_file() else None, {})
+
+
+def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a model is saved into a folder again; nothing if there is no such folder."""
+    patterns = ("*.safetensors", _PICKLES, "config.json", SETTINGS_FILE, *_TOKENIZER_FILES)
+    files = [(file.name, file.stat()) for pattern in patterns for file in sorted(folder.glob(pattern))]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in files)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for a model, if there is none.
+
+    Raises:
+        ModelError: If that cannot be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ModelError(f"{str(path)!r} is a file: name a folder to save the model in.") from error
+    except OSError as error:
+        raise ModelError(f"cannot make the folder {str(path)!r} ({error.strerror}): name another one.") from error
 
 
 def check_folder(path: Path, *, use_safetensors: bool) -> None:
@@ -29,14 +94,14 @@ def check_folder(path: Path, *, use_safetensors: bool) -> None:
         ModelError: If it lacks anything.
     """
     if not path.exists():
-        raise ModelError(f"there is no folder {str(path)!r}: check the path, or give a hub id.")
+        raise ModelError(f"there is no folder {str(path)!r}: check the path, or give a hub id as a string.")
     if not (path / "config.json").is_file():
         raise ModelError(f"{str(path)!r} is not a model, because it has no config.json: {_without_config(path)}")
     if not any((path / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(f"{str(path)!r} has no tokenizer: copy tokenizer.json and tokenizer_config.json to it.")
     if any(path.glob("*.safetensors")):
         return
-    if not any(path.glob("*.bin")):
+    if not any(path.glob(_PICKLES)):
         raise ModelError(f"{str(path)!r} has no weights: copy model.safetensors to it.")
     if use_safetensors:
         raise ModelError(
@@ -46,7 +111,7 @@ def check_folder(path: Path, *, use_safetensors: bool) -> None:
 
 
 def load(
-    source: str, *, dtype: torch.dtype, trust_remote_code: bool, use_safetensors: bool
+    source: Source, *, dtype: torch.dtype, trust_remote_code: bool, use_safetensors: bool
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Load tokenizer and weights.
 
@@ -55,20 +120,21 @@ def load(
     """
     auto: Any = AutoModelForCausalLM  # its annotations do not know what output_loading_info returns
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(source.name, trust_remote_code=trust_remote_code, **source.options)
         model, report = auto.from_pretrained(
-            source,
+            source.name,
             dtype=dtype,
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
             output_loading_info=True,
+            **source.options,
         )
     except Exception as error:  # files of others fail in many ways: OSError, KeyError, SafetensorError, …
-        raise ModelError(f"cannot open a model at {source!r}: {_first_line(error)}") from error
+        raise _cannot_open(source.name, error) from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModelError(
-            f"the weights at {source!r} lack {len(missing)} parts of a causal language model, one of them "
+            f"the weights at {source.name!r} lack {len(missing)} parts of a causal language model, one of them "
             f"{missing[0]!r}: is it a model of another kind?"
         )
     return tokenizer, model
@@ -90,9 +156,7 @@ def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
     auto: Any = AutoModelForCausalLM
     try:
         known = AutoConfig.for_model(name)
-        attention = fields.get(PROMPT_ATTENTION, "causal")
-        if attention not in ("causal", "whole"):
-            raise ModelError(f"{PROMPT_ATTENTION} is {attention!r}: use 'causal' or 'whole'.")
+        check_prompt_attention(fields.get(PROMPT_ATTENTION, "causal"))
         for field in fields:
             if not hasattr(known, field) and field != PROMPT_ATTENTION:
                 raise ModelError(
@@ -103,43 +167,70 @@ def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
         raise ModelError(f"cannot build a model of type {name!r}: {_first_line(error)}") from error
 
 
-def fetch_settings(model_id: str) -> Path | None:
-    """Return the settings file of a model on the hub; None if there is none.
+def fetch_settings(model_id: str, revision: str | None = None) -> Source:
+    """Fetch the settings file of a model on the hub.
+
+    Without a network, and without a copy of the file from before, nobody knows whether the model has settings: it is
+    then opened only if all of it was copied before, as a plain model is.
 
     Raises:
         ModelError: If there is no such model.
     """
+    options: dict[str, Any] = {} if revision is None else {"revision": revision}
     try:
-        return Path(hf_hub_download(model_id, SETTINGS_FILE))
+        return Source(model_id, Path(hf_hub_download(model_id, SETTINGS_FILE, revision=revision)), options)
+    except LocalEntryNotFoundError:
+        return Source(model_id, None, {**options, "local_files_only": True})
     except EntryNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot open a model at {model_id!r}: {_first_line(error)}") from error
+        return Source(model_id, None, options)
+    except Exception as error:  # OSError, ValueError, and several that are neither
+        raise _cannot_open(model_id, error) from error
 
 
-def read_settings(file: Path) -> str:
-    """Return the name of the template that a model was trained on.
+def read_settings(file: Path) -> Settings:
+    """Return what a settings file says; where it does not say so, a model is trained.
 
     Raises:
         ModelError: If the file cannot be read, or was written by a later version.
     """
+    again = "copy it again from where the model was saved."
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{file} is not JSON ({error}): copy it again from where the model was saved.") from error
+        raise ModelError(f"{file} is not JSON ({error}): {again}") from error
     if not isinstance(settings, dict) or "format" not in settings:
-        raise ModelError(f"{file} is not of seqgpt: copy it again from where the model was saved.")
+        raise ModelError(f"{file} is not of seqgpt: {again}")
     if settings["format"] != _FORMAT:
         raise ModelError(f"{file} is of format {settings['format']!r}, this version reads {_FORMAT}: update seqgpt.")
-    if not isinstance(settings.get("template"), str):
-        raise ModelError(f"{file} names no template: copy it again from where the model was saved.")
-    return str(settings["template"])
+    template, trained = settings.get("template"), settings.get("trained", True)
+    if not isinstance(template, str):
+        raise ModelError(f"{file} names no template: {again}")
+    if not isinstance(trained, bool):
+        raise ModelError(f"{file} says {trained!r} of trained, not true or false: {again}")
+    return Settings(template, trained)
 
 
-def write_settings(path: Path, template: str) -> None:
+def write_settings(path: Path, settings: Settings) -> None:
     """Write the settings file into a model's folder."""
-    settings = {"format": _FORMAT, "template": template}
-    (path / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    record = {"format": _FORMAT, **settings._asdict()}
+    (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _must_be_a_folder(path_or_id: str | Path) -> bool:
+    """Tell whether this cannot be a hub id, which is a name or ``owner/name``."""
+    if not isinstance(path_or_id, str):
+        return True
+    return path_or_id.count("/") > 1 or path_or_id.startswith((".", "/", "~"))
+
+
+def _cannot_open(name: str, error: Exception) -> ModelError:
+    reason = _first_line(error).rstrip(".:")
+    if Path(name).exists():
+        return ModelError(f"cannot open a model at {name!r}: {reason}")
+    return ModelError(
+        f"cannot open a model at {name!r} ({reason}): there is no folder {name!r} here; if it is a hub id, check its "
+        "spelling and the network."
+    )
 
 
 def _without_config(path: Path) -> str:

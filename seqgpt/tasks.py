@@ -141,7 +141,13 @@ class AtomicTask:
             )
 
     def with_labels(self, labels: Sequence[str]) -> AtomicTask:
-        """Return the same task over another choice or order of its labels."""
+        """Return the same task over another choice or order of its labels.
+
+        Raises:
+            LabelError: If a label was not asked, or is given twice.
+        """
+        for label in labels:
+            self.require(label)
         kept = {label: text for label, text in self.descriptions.items() if label in labels}
         return AtomicTask(self.kind, tuple(labels), kept, self.multi_label, self.none, self.name)
 

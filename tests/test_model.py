@@ -3,10 +3,11 @@
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, PreTrainedTokenizerFast
 
 import seqgpt
@@ -88,6 +89,18 @@ def test_several_tasks_give_a_dict_for_each_text(model):
     assert list(model.predict(TEXTS[0], [TONE])) == ["tone"]
 
 
+def test_a_model_in_training_mode_answers_without_dropout_and_stays_in_it(tokenizer):
+    model = SeqGPT.from_config({**tiny_config("gpt2"), "embd_pdrop": 0.5, "resid_pdrop": 0.5}, tokenizer)
+    model.trained = True
+    expected = model.predict(TEXTS, [PEOPLE, TONE])
+    model.model.train()
+    assert model.predict(TEXTS, [PEOPLE, TONE]) == expected
+    assert model.model.training
+    with pytest.raises(TextError):
+        model.predict("", PEOPLE)
+    assert model.model.training
+
+
 def test_results_do_not_depend_on_the_batch_size(model):
     expected = model.predict(TEXTS, PEOPLE)
     for size in (1, 2, 100):
@@ -108,7 +121,7 @@ def test_progress_is_shown_only_where_it_is_asked_for_and_there_is_some(model, c
 # What is wrong with what was asked
 
 
-@pytest.mark.parametrize("text", ["", " \n", None, 5, b"bytes", {"text": "x"}, [""], ["x", None], "a\ud83d"])
+@pytest.mark.parametrize("text", ["", " \n", None, 5, b"bytes", {"text": "x"}, {"x"}, [""], ["x", None], "a\ud83d"])
 def test_what_is_no_text_is_an_error(text, model):
     with pytest.raises(TextError):
         model.predict(text, PEOPLE)
@@ -125,9 +138,18 @@ def test_two_tasks_of_one_name_are_an_error(model):
         model.predict("x", [PEOPLE, AtomicTask.extract(["date"])])
 
 
-@pytest.mark.parametrize("size", [0, -1])
+def test_of_several_texts_the_wrong_one_is_named(model):
+    with pytest.raises(TextError, match=r"^text 3: the text is empty"):
+        model.predict(["x", "y", " "], [PEOPLE, TONE])
+    with pytest.raises(TextError, match=r"^text 2: text and labels have \d+ tokens"):
+        model.predict_pairs([("x", PEOPLE), ("word " * 600, TONE)])
+    with pytest.raises(TextError, match=r"^the text is empty"):
+        model.predict([""], [PEOPLE, TONE])
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "16", None, True])
 def test_a_batch_must_hold_something(size, model):
-    with pytest.raises(ConfigError, match=f"batch_size is {size}"):
+    with pytest.raises(ConfigError, match=f"batch_size is {size!r}: give"):
         model.predict("x", PEOPLE, batch_size=size)
 
 
@@ -145,7 +167,7 @@ def test_info_says_what_a_model_is(model):
     assert model.info() == {
         "architecture": "qwen3",
         "parameters": 57024,
-        "vocabulary": 600,
+        "vocabulary_size": 600,
         "template": "seqgpt-marks-1",
         "max_positions": 512,
         "layout": "tree",
@@ -205,7 +227,24 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    assert json.loads((folder / "seqgpt.json").read_text()) == {"format": 1, "template": "seqgpt-marks-1"}
+    settings = {"format": 1, "template": "seqgpt-marks-1", "trained": True}
+    assert json.loads((folder / "seqgpt.json").read_text()) == settings
+
+
+def test_saving_does_not_train(tokenizer, folder, tmp_path):
+    SeqGPT.from_config(tiny_config("qwen3"), tokenizer).save_pretrained(tmp_path / "untrained")
+    assert not SeqGPT.from_pretrained(tmp_path / "untrained").trained
+    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-1"}')  # as written before
+    assert SeqGPT.from_pretrained(folder).trained
+
+
+def test_a_model_is_not_saved_over_or_under_a_file(model, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelError, match=r"file' is a file: name a folder to save the model in\.$"):
+        model.save_pretrained(tmp_path / "file")
+    with pytest.raises(ModelError, match=r"cannot make the folder .*: name another one\.$"):
+        model.save_pretrained(tmp_path / "file" / "model")
+    assert (tmp_path / "file").read_text() == "x"
 
 
 def test_a_plain_model_gets_the_marks_and_says_that_it_is_untrained(plain_folder):
@@ -287,6 +326,7 @@ def test_no_tokenizer(folder):
 
 def test_no_weights(folder):
     (folder / "model.safetensors").unlink()
+    (folder / "training_args.bin").write_bytes(b"")  # beside the weights of every run
     assert_no_model(folder, "has no weights: copy model.safetensors")
 
 
@@ -325,6 +365,7 @@ def test_weights_of_another_kind_of_model(folder):
         ('{"format": 99, "template": "seqgpt-marks-1"}', "is of format 99, this version reads 1: update seqgpt"),
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
+        ('{"format": 1, "template": "seqgpt-marks-1", "trained": "no"}', "says 'no' of trained, not true or false"),
     ],
 )
 def test_settings_that_cannot_be_read(settings, words, folder):
@@ -352,37 +393,73 @@ def test_templates_that_cannot_be_run_are_refused_before_weights_are_read(templa
 def test_a_model_on_the_hub_has_its_settings_read(folder, monkeypatch):
     asked = []
 
-    def download(model_id, name):
-        asked.append((model_id, name))
+    def download(model_id, name, *, revision):
+        asked.append((model_id, name, revision))
         return str(folder / name)
 
     monkeypatch.setattr(model_files, "hf_hub_download", download)
     (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "seqgpt-560m"}))
     with pytest.raises(ModelError, match="write whole answers"):
         SeqGPT.from_pretrained("someone/a-model")
-    assert asked == [("someone/a-model", "seqgpt.json")]
+    with pytest.raises(ModelError, match="write whole answers"):
+        SeqGPT.from_pretrained("someone/a-model", revision="v1")
+    assert asked == [("someone/a-model", "seqgpt.json", revision) for revision in (None, "v1")]
+
+
+def raising(error):
+    def download(*_, **__):
+        raise error
+
+    return download
+
+
+def recording(monkeypatch, answer):
+    """Let transformers find nothing, and record what it was asked for."""
+    asked = []
+
+    def from_pretrained(name, **options):
+        asked.append((name, options.get("revision"), options.get("local_files_only", False)))
+        raise OSError(answer)
+
+    monkeypatch.setattr(model_files.AutoTokenizer, "from_pretrained", from_pretrained)
+    return asked
 
 
 def test_a_model_on_the_hub_may_be_a_plain_one(monkeypatch):
-    def no_entry(*_):
-        raise EntryNotFoundError("404")
+    asked = recording(monkeypatch, "no tokenizer")
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(EntryNotFoundError("404")))
+    with pytest.raises(ModelError, match="no tokenizer"):
+        SeqGPT.from_pretrained("someone/a-model", revision="v1")
+    assert asked == [("someone/a-model", "v1", False)]
 
-    monkeypatch.setattr(model_files, "hf_hub_download", no_entry)
-    assert model_files.fetch_settings("someone/a-model") is None
 
-
-def test_no_network_is_an_error_of_one_line(monkeypatch):
-    def no_network(*_):
-        raise OSError("no route to host\nmore")
-
-    monkeypatch.setattr(model_files, "hf_hub_download", no_network)
-    with pytest.raises(ModelError, match=r"cannot open a model at 'someone/a-model': no route to host$"):
+def test_without_a_network_a_model_without_settings_is_opened_from_the_cache_only(monkeypatch):
+    asked = recording(monkeypatch, "not in the cache")
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(LocalEntryNotFoundError("no network")))
+    with pytest.raises(ModelError, match="there is no folder 'someone/a-model' here; if it is a hub id"):
         SeqGPT.from_pretrained("someone/a-model")
+    assert asked == [("someone/a-model", None, True)]
 
 
-def test_what_is_neither_a_folder_nor_an_id_is_an_error():
-    with pytest.raises(ModelError, match="cannot open a model at 'runs/that/is not there'"):
-        SeqGPT.from_pretrained("runs/that/is not there")
+def test_a_mistyped_folder_is_not_only_a_problem_of_the_hub(monkeypatch):
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(OSError("no route to host\nmore")))
+    with pytest.raises(ModelError) as caught:
+        SeqGPT.from_pretrained("runs/demo2")
+    assert str(caught.value) == (
+        "cannot open a model at 'runs/demo2' (no route to host): there is no folder 'runs/demo2' here; if it is a hub "
+        "id, check its spelling and the network."
+    )
+
+
+@pytest.mark.parametrize("path", ["runs/that/is not there", "runs/demo2/", "./demo2", "~demo2", Path("runs/demo2")])
+def test_what_must_be_a_folder_is_not_looked_for_on_the_hub(path, monkeypatch):
+    monkeypatch.setattr(model_files, "hf_hub_download", None)
+    with pytest.raises(ModelError, match=r"there is no folder '.*': check the path, or give a hub id as a string"):
+        SeqGPT.from_pretrained(path)
+
+
+def test_a_folder_has_no_revisions(folder):
+    assert_no_model(folder, "which has no revisions: leave revision out", revision="v1")
 
 
 # The default model
@@ -393,6 +470,17 @@ def test_predict_opens_a_model_once(folder, model, monkeypatch):
     monkeypatch.setenv("SEQGPT_MODEL", str(folder))
     monkeypatch.setattr(SeqGPT, "from_pretrained", None)  # is not called again
     assert seqgpt.predict(TEXTS[0], ["person", "place"]) == model.predict(TEXTS[0], PEOPLE)
+
+
+def test_predict_opens_a_model_again_that_was_saved_again(folder, tiny, monkeypatch):
+    first, second = tiny("qwen3"), tiny("qwen3", 1)
+    monkeypatch.chdir(folder.parent)
+    assert predict(TEXTS[0], TONE, model=folder.name) == first.predict(TEXTS[0], TONE)
+    second.save_pretrained(folder)
+    assert predict(TEXTS[0], TONE, model=folder.name) == second.predict(TEXTS[0], TONE)
+    first.save_pretrained(folder.parent / "elsewhere" / folder.name)
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    assert predict(TEXTS[0], TONE, model=folder.name) == first.predict(TEXTS[0], TONE)
 
 
 def test_the_default_model_is_named_or_the_demo(folder, monkeypatch, tmp_path):

@@ -22,6 +22,7 @@ def demo_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         {**config, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512},
         tokenizer,
     )
+    model.trained = True  # as the one of `make demo`, which predicts without a warning
     model.save_pretrained(tmp_path / "runs" / "demo")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -37,7 +37,10 @@ def test_descriptions_are_a_copy_without_empty_ones():
 
 def test_with_labels_keeps_the_rest():
     task = AtomicTask.classify({"a": "first", "b": "second"}, multi_label=True, name="n")
-    assert task.with_labels(["b", "z"]) == AtomicTask("classify", ("b", "z"), {"b": "second"}, True, False, "n")
+    assert task.with_labels(["b"]) == AtomicTask("classify", ("b",), {"b": "second"}, True, False, "n")
+    assert task.with_labels(["b", "a"]).labels == ("b", "a")
+    with pytest.raises(LabelError, match="label 'z' is not among the task's labels"):
+        task.with_labels(["b", "z"])
 
 
 def test_repr_is_how_it_was_built():

@@ -246,3 +246,13 @@ class ChoiceConstraint:
     def next_tokens(self, written: tuple[int, ...]) -> tuple[int, ...]:
         """Return the tokens that may follow what is written."""
         return self._next[written]
+
+    def branching(self) -> list[list[int]]:
+        """Return for each answer after how many of its tokens answers part; a node counts for its first answer only."""
+        seen: set[tuple[int, ...]] = set()
+        lengths: list[list[int]] = []
+        for answer in self.answers:
+            nodes = [answer[:i] for i in range(len(answer)) if len(self._next[answer[:i]]) > 1]
+            lengths.append([len(node) for node in nodes if node not in seen])
+            seen.update(nodes)
+        return lengths

@@ -7,8 +7,9 @@ Labels that have spans go on together, a token a step, restricted to strings of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,9 @@ from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES
 
 MAX_ANSWER_TOKENS = 256
 """Tokens that one label's answer may have; as in the released model's settings (max_new_tokens)."""
+
+MAX_ROWS = 256
+"""Branches that are computed at once where each needs a row of its own; more are computed one batch after another."""
 
 Spot = tuple[int, int]
 """Row and column of a token in a batch."""
@@ -47,6 +51,65 @@ class _Branch:
     truncated: bool = False
 
 
+@dataclass
+class _Asked:
+    """A plan while it is being answered.
+
+    Attributes:
+        plan: The plan.
+        wanted: For each branch, after how many of its tokens logits are wanted; 0 is the end of the prompt.
+        trie: Single-label tasks: all whole answers.
+        odds: Single-label tasks: at each node where answers part, the log probabilities of the tokens that may follow.
+        yes: Multi-label tasks: the probability of each label.
+        branches: Extraction: the answer of each label.
+        constraint: Extraction: the strings of the text.
+    """
+
+    plan: Plan
+    wanted: list[list[int]]
+    trie: ChoiceConstraint = field(default_factory=lambda: ChoiceConstraint(()))
+    odds: dict[tuple[int, ...], dict[int, float]] = field(default_factory=dict)
+    yes: list[float] = field(default_factory=list)
+    branches: list[_Branch] = field(default_factory=list)
+    constraint: SpanConstraint | None = None
+
+    def read(self, nodes: Sequence[tuple[int, ...]], logits: Tensor) -> None:
+        """Take what the model says at some nodes of the trie from their logits [N, V]."""
+        options = [self.trie.next_tokens(node) for node in nodes]
+        for node, tokens, values in zip(nodes, options, _log_odds(logits, options), strict=True):
+            self.odds[node] = dict(zip(tokens, values.tolist(), strict=True))
+
+    def probability(self, answer: tuple[int, ...]) -> float:
+        """Return the probability of a whole answer."""
+        nodes = (answer[:i] for i in range(len(answer)))
+        return math.exp(sum(self.odds[node][answer[len(node)]] for node in nodes if node in self.odds))
+
+
+class _Part(NamedTuple):
+    """Those branches of a plan that are computed in one batch, by their numbers."""
+
+    asked: _Asked
+    branches: list[int]
+
+    def tree(self) -> Tree:
+        """Return what the model reads: of each branch as much as comes before the last logits that are wanted."""
+        plan, wanted = self.asked.plan, self.asked.wanted
+        return Tree(plan.prompt, [plan.branches[i][: wanted[i][-1]] for i in self.branches])
+
+    def nodes(self) -> list[tuple[int, ...]]:
+        """Return what of each branch is written wherever logits are wanted."""
+        return [self.asked.plan.branches[i][:length] for i in self.branches for length in self.asked.wanted[i]]
+
+    def spots(self, places: Sequence[Place]) -> list[Spot]:
+        """Return where in the batch those logits are."""
+        prompt = len(self.asked.plan.prompt)
+        return [
+            (place.row, place.branch + length - 1 if length else place.prompt + prompt - 1)
+            for i, place in zip(self.branches, places, strict=True)
+            for length in self.asked.wanted[i]
+        ]
+
+
 class Decoder:
     """Answers plans with a model.
 
@@ -64,82 +127,98 @@ class Decoder:
 
     @torch.no_grad()
     def answer(self, plans: Sequence[Plan]) -> list[Result]:
-        """Answer each plan; all are computed in one batch."""
-        trees = [Tree(plan.prompt, [_inputs(plan, branch) for branch in plan.branches]) for plan in plans]
-        batch = self._forward.batch(trees)
-        spots = [
-            [_spots(plan, place, len(branch)) for place, branch in zip(places, tree.branches, strict=True)]
-            for plan, tree, places in zip(plans, trees, batch.places, strict=True)
-        ]
+        """Answer each plan; all are computed in one batch, or in several where branches need rows of their own."""
+        asked = [self._ask(plan) for plan in plans]
+        for parts in self._parts(asked):
+            self._compute(parts)
+        return [self._result(one) for one in asked]
+
+    def _ask(self, plan: Plan) -> _Asked:
+        """Say at which tokens of a plan logits are wanted: for a whole label, before those that tell it from others."""
+        if plan.task.kind == "extract" or plan.task.multi_label:
+            return _Asked(plan, [[len(branch)] for branch in plan.branches])
+        none = [(self._marks[NONE],)] if plan.task.none else []
+        trie = ChoiceConstraint([*plan.branches, *none])
+        return _Asked(plan, trie.branching()[: len(plan.branches)], trie)
+
+    def _parts(self, asked: Sequence[_Asked]) -> Iterator[list[_Part]]:
+        """Yield what is computed together; branches of which no logits are wanted are left out."""
+        parts = [_Part(one, [i for i, lengths in enumerate(one.wanted) if lengths]) for one in asked]
+        parts = [part for part in parts if part.branches]
+        if self._forward.layout == "tree":
+            if parts:
+                yield parts
+            return
+        each = [_Part(part.asked, [i]) for part in parts for i in part.branches]
+        for start in range(0, len(each), MAX_ROWS):
+            yield each[start : start + MAX_ROWS]
+
+    def _compute(self, parts: Sequence[_Part]) -> None:
+        """Run the first pass over some branches, take from its logits what they say, and write their spans."""
+        batch = self._forward.batch([part.tree() for part in parts])
+        spots = [part.spots(places) for part, places in zip(parts, batch.places, strict=True)]
         keep = torch.zeros_like(batch.node, dtype=torch.bool)
-        for spot in (spot for members in spots for wanted in members for spot in wanted):
+        for spot in (spot for members in spots for spot in members):
             keep[spot] = True
         logits, stepper = self._forward.start(batch, keep)
         row_of = torch.full(keep.shape, -1)
         row_of[keep] = torch.arange(len(logits))
-        results: list[Classification | list[_Branch]] = []
+        branches: list[_Branch] = []
         opened: list[int] = []
-        for plan, members in zip(plans, spots, strict=True):
-            rows = [[int(row_of[spot]) for spot in wanted] for wanted in members]
-            if _is_choice(plan):
-                results.append(self._choose(plan, logits, rows))
-            elif plan.task.kind == "classify":
-                results.append(self._judge(plan, logits[[wanted[0] for wanted in rows]]))
+        for part, members in zip(parts, spots, strict=True):
+            rows = [int(row_of[spot]) for spot in members]
+            task = part.asked.plan.task
+            if task.kind == "extract":
+                branches += self._open(part, members, batch)
+                opened += rows
+            elif task.multi_label:
+                odds = logits[rows][:, [self._marks[YES], self._marks[NONE]]].float().softmax(-1)[:, 0]
+                part.asked.yes += odds.tolist()
             else:
-                results.append(self._open(plan, [wanted[0] for wanted in members], batch))
-                opened += [wanted[0] for wanted in rows]
-        branches = [branch for result in results if isinstance(result, list) for branch in result]
+                part.asked.read(part.nodes(), logits[rows])
         self._write(branches, logits[opened], stepper)
-        return [
-            _collect(plan, result) if isinstance(result, list) else result
-            for plan, result in zip(plans, results, strict=True)
-        ]
 
-    def _choose(self, plan: Plan, logits: Tensor, rows: list[list[int]]) -> Classification:
-        """Score every whole label, end mark included, token by token over the trie of all labels."""
-        none = (self._marks[NONE],)
-        trie = ChoiceConstraint([*plan.branches, none] if plan.task.none else plan.branches)
-        row_at: dict[tuple[int, ...], int] = {}
-        for answer, wanted in zip(plan.branches, rows, strict=True):
-            for i, row in enumerate(wanted):
-                if len(trie.next_tokens(answer[:i])) > 1:
-                    row_at.setdefault(answer[:i], row)
-        options = [trie.next_tokens(node) for node in row_at]
-        found = _log_odds(logits[[*row_at.values()]], options)
-        odds = {
-            node: dict(zip(tokens, values.tolist(), strict=True))
-            for node, tokens, values in zip(row_at, options, found, strict=True)
-        }
+    def _result(self, asked: _Asked) -> Result:
+        plan = asked.plan
+        result: Result
+        if plan.task.kind == "extract":
+            result = _collect(plan, asked.branches)
+        elif plan.task.multi_label:
+            scores = dict(zip(plan.task.labels, asked.yes, strict=True))
+            held = tuple(label for label, score in scores.items() if score > 0.5)
+            result = Classification.of(plan.text, plan.task, held, scores)
+        else:
+            result = self._choose(asked)
+        # From the result, not from the tokens: there is only one way to write it. What was cut off has none.
+        return result if result.truncated else replace(result, raw=str(plan.task.answer(result, plan.text)))
 
-        def probability(answer: tuple[int, ...]) -> float:
-            return math.exp(sum(odds[answer[:i]][token] for i, token in enumerate(answer) if answer[:i] in odds))
-
-        scores = {label: probability(answer) for label, answer in zip(plan.task.labels, plan.branches, strict=True)}
+    def _choose(self, asked: _Asked) -> Classification:
+        """Answer a single-label task: of all whole answers, the most probable."""
+        plan = asked.plan
+        answers = zip(plan.task.labels, plan.branches, strict=True)
+        scores = {label: asked.probability(answer) for label, answer in answers}
         best = max(scores, key=lambda label: scores[label])
-        abstain = plan.task.none and probability(none) > scores[best]
+        abstain = plan.task.none and asked.probability((self._marks[NONE],)) > scores[best]
         return Classification.of(plan.text, plan.task, () if abstain else (best,), scores)
 
-    def _judge(self, plan: Plan, logits: Tensor) -> Classification:
-        """Answer each label of a multi-label task by yes or none."""
-        odds = logits[:, [self._marks[YES], self._marks[NONE]]].float().softmax(-1)[:, 0].tolist()
-        scores = dict(zip(plan.task.labels, odds, strict=True))
-        held = tuple(label for label, score in scores.items() if score > 0.5)
-        return Classification.of(plan.text, plan.task, held, scores)
-
-    def _open(self, plan: Plan, spots: list[Spot], batch: TreeBatch) -> list[_Branch]:
-        """Begin the answer of each label of an extraction."""
-        constraint = SpanConstraint(plan.text, self._vocabulary)
-        return [
+    def _open(self, part: _Part, spots: Sequence[Spot], batch: TreeBatch) -> list[_Branch]:
+        """Begin the answers of some labels of an extraction."""
+        asked = part.asked
+        if asked.constraint is None:
+            asked.constraint = SpanConstraint(asked.plan.text, self._vocabulary)
+        opened = [
             _Branch(
-                label,
-                SpanWriter(constraint, self._marks),
+                asked.plan.task.labels[i],
+                SpanWriter(asked.constraint, self._marks),
                 row=spot[0],
                 node=int(batch.node[spot]),
                 root=int(batch.root[spot]),
                 position=int(batch.position_ids[spot]) + 1,
             )
-            for label, spot in zip(plan.task.labels, spots, strict=True)
+            for i, spot in zip(part.branches, spots, strict=True)
         ]
+        asked.branches += opened
+        return opened
 
     def _write(self, branches: list[_Branch], logits: Tensor, stepper: Stepper) -> None:
         """Choose the next token of every branch and feed it, until all are done.
@@ -218,24 +297,6 @@ def _feed(branches: list[_Branch], stepper: Stepper) -> tuple[list[_Branch], Ten
             branch.position += 1
     logits = stepper.run(ids, positions, node, root, node != PADDING)
     return [branch for members in slots for branch in members], logits
-
-
-def _is_choice(plan: Plan) -> bool:
-    return plan.task.kind == "classify" and not plan.task.multi_label
-
-
-def _spots(plan: Plan, place: Place, length: int) -> list[Spot]:
-    """Return where a branch's logits are wanted: after its cue; for a whole label, before each of its tokens."""
-    last = (place.row, place.branch + length - 1)
-    if not _is_choice(plan):
-        return [last]
-    prompt_end = (place.row, place.prompt + len(plan.prompt) - 1)
-    return [prompt_end, *((place.row, place.branch + i) for i in range(length))]
-
-
-def _inputs(plan: Plan, branch: tuple[int, ...]) -> tuple[int, ...]:
-    """Leave out the end mark of a whole answer: it is predicted, never read."""
-    return branch[:-1] if _is_choice(plan) else branch
 
 
 def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:

@@ -23,7 +23,9 @@ Layout = Literal["tree", "rows"]
 
 PROMPT_ATTENTION = "prompt_attention"
 """Field of a model's config: ``"causal"``, the default, or ``"whole"`` for a model trained with prompts that see all of
-themselves (a prefix language model: arXiv 1910.10683, section 3.2.1). Only the tree mask can express that."""
+themselves (a prefix language model: arXiv 1910.10683, section 3.2.1). Only the tree mask can express that.
+
+Other software does not know the field: it computes such a model causally, and so wrongly."""
 
 # Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
 # relative) and far below a wrong mask.
@@ -180,6 +182,12 @@ class TreeForward:
         last = stepper.run(tokens.view(shape), positions.view(shape), node, root, torch.ones_like(node).bool())
         branches = first.view(len(places), -1, first.shape[-1])
         return torch.cat([branches, last[:, None]], dim=1).flatten(0, 1).float()
+
+
+def check_prompt_attention(value: object) -> None:
+    """Raise a ``ModelError`` unless ``value`` is one that ``PROMPT_ATTENTION`` may have."""
+    if value not in ("causal", "whole"):
+        raise ModelError(f"{PROMPT_ATTENTION} is {value!r} in the model's config: use 'causal' or 'whole'.")
 
 
 def embedding_rows(model: PreTrainedModel) -> int:

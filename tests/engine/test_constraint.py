@@ -166,3 +166,8 @@ def test_marks_stand_first_or_last_among_the_options(vocabulary):
     assert writer.options()[-1] == vocabulary.mark(NONE)
     writer.feed(vocabulary.encode(" a")[0])
     assert tuple(writer.options()[:2]) == writer.closing
+
+
+def test_answers_part_at_few_nodes_each_of_them_once():
+    assert ChoiceConstraint([(1, 2, 9), (1, 3, 9), (4, 5, 9), (1, 3, 8)]).branching() == [[0, 1], [2], [], []]
+    assert ChoiceConstraint([(1, 2, 9)]).branching() == [[]]

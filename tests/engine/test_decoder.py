@@ -78,6 +78,61 @@ def test_rows_equal_trees(seed, tiny, short_answers):
         assert_alike(one, other)
 
 
+def counting(forward, monkeypatch):
+    """Record of each first pass how many rows it has, and of how many tokens it wants logits."""
+    passes, start = [], forward.start
+
+    def recorded(batch, keep):
+        passes.append((len(keep), int(keep.sum())))
+        return start(batch, keep)
+
+    monkeypatch.setattr(forward, "start", recorded)
+    return passes
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+def test_rows_are_computed_a_few_at_once(most, tiny, short_answers, monkeypatch):
+    model = tiny("bloom")
+    expected = model.predict(TEXTS[:3], TASKS)
+    passes = counting(model.forward, monkeypatch)
+    monkeypatch.setattr(decoder, "MAX_ROWS", most)
+    for results, wanted in zip(model.predict(TEXTS[:3], TASKS), expected, strict=True):
+        for task in TASKS:
+            assert_alike(results[task.name], wanted[task.name])
+    assert len(passes) > 1
+    assert max(rows for rows, _ in passes) == most
+
+
+def test_of_whole_labels_only_the_tokens_that_tell_them_apart_are_computed(tiny, monkeypatch):
+    model = tiny("qwen3")
+    passes = counting(model.forward, monkeypatch)
+    model.predict("x", ONE)
+    answers = model._plan("x", ONE).branches
+    nodes = {answer[:i] for answer in answers for i in range(len(answer))}
+    parting = [node for node in nodes if len({a[len(node)] for a in answers if a[: len(node)] == node}) > 1]
+    assert passes == [(1, len(parting))]
+    assert len(parting) < sum(map(len, answers))
+    model.predict("x", AtomicTask.classify(["only"]))
+    assert len(passes) == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_raw_answer_means_the_result(seed, tiny, short_answers):
+    for text, results in zip(TEXTS, tiny("qwen3", seed).predict(TEXTS, TASKS), strict=True):
+        for task in TASKS:
+            result = results[task.name]
+            if result.truncated:
+                assert result.raw == ""
+                continue
+            assert type(result.raw) is str
+            read = task.parse(result.raw, text)
+            if isinstance(result, Classification):
+                assert read.labels == result.labels
+            else:
+                spans, again = ([(s.label, s.start, s.end) for s in one.spans] for one in (result, read))
+                assert again == spans
+
+
 @pytest.mark.parametrize("model_type", ["qwen3", "gpt_neox", "bloom"])
 @pytest.mark.parametrize("text", ["Tim is in 上海.", "a a ab", "中丫中七", "é🙂\r\né"])
 def test_spans_are_those_of_the_reference(model_type, text, tiny):

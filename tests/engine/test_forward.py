@@ -236,3 +236,7 @@ def test_whole_prompts_are_saved_with_the_model(tokenizer, tmp_path):
     assert SeqGPT.from_pretrained(tmp_path).forward.whole_prompts
     with pytest.raises(ModelError, match="use 'causal' or 'whole'"):
         SeqGPT.from_config({**tiny_config("qwen3"), PROMPT_ATTENTION: "both"}, tokenizer)
+    file = tmp_path / "config.json"
+    file.write_text(file.read_text().replace('"whole"', '"both"'))
+    with pytest.raises(ModelError, match="prompt_attention is 'both' in the model's config"):
+        SeqGPT.from_pretrained(tmp_path)
