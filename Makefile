@@ -5,16 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quick lint types layers install clean
+.PHONY: demo test lint types layers install clean
 
 demo: $(INSTALLED)  ## train on the bundled examples and show predictions on the held-out ones
 	$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED)  ## the whole test suite
 	$(BIN)/python -m pytest
-
-quick: $(INSTALLED)  ## the fast tests only
-	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -30,13 +30,11 @@ def main() -> None:
     held_out = load_sample("test")
     color = sys.stdout.isatty()
     print(f"\n{model!r}\n")
-    print("Held-out texts, as the model answers them (✗ marks an answer that differs from the gold one):\n")
+    print("Held-out texts, as the model answers them, and the gold answers:\n")
     for example in _choice(held_out):
         result = model.predict(example.text, example.task)
-        mark = "✓" if _same(result, example.gold) else "✗"
-        print(f"{mark} {example.family} ({example.language}) {result.to_terminal(color=color)}")
-        if mark == "✗":
-            print(f"  gold: {_brief(example.gold)}")
+        print(f"{example.family} ({example.language}) {result.to_terminal(color=color)}")
+        print("  right" if _same(result, example.gold) else f"  wrong; gold: {_brief(example.gold)}")
         print()
     _table(model, held_out)
     print(
@@ -87,12 +85,17 @@ def _table(model: SeqGPT, held_out: list[Example]) -> None:
     groups: dict[str, list[Example]] = defaultdict(list)
     for example in held_out:
         groups[example.family].append(example)
-    print("family  kind      n   score")
+    print("family  kind      n   score                chance")
     for family, examples in sorted(groups.items()):
         for kind, members in by_kind(examples).items():
             report = evaluate(model, members, name=family, progress=False)
             metric = "offset F1" if kind == "extract" else "accuracy"
-            print(f"{family:7} {kind:8} {report.n:2}   {100 * report.headline:5.1f} % {metric}")
+            options = [len(example.task.labels) + example.task.none for example in members]
+            one_label = [count for count, e in zip(options, members, strict=True) if not e.task.multi_label]
+            chance = sum(1 / count for count in one_label) / len(one_label) if kind == "classify" and one_label else 0.0
+            print(
+                f"{family:7} {kind:8} {report.n:2}   {100 * report.headline:5.1f} % {metric:10} {100 * chance:8.1f} %"
+            )
 
 
 if __name__ == "__main__":

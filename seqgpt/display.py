@@ -52,7 +52,7 @@ def spans_to_terminal(
 def classes_to_terminal(
     text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str], *, color: bool
 ) -> str:
-    """Show a text, and below it a bar for each label, the most probable first."""
+    """Show a text, and below it a bar for each label, the most probable first, with a tick where it holds."""
     width = max((cell_len(_one_line(label)) for label in scores), default=0)
     lines = [Text(_visible(text))]
     for label, score in sorted(scores.items(), key=lambda item: -item[1]):

@@ -356,7 +356,10 @@ def default_model_path() -> str:
     demo = Path("runs/demo")
     if (demo / SETTINGS_FILE).is_file():
         return str(demo)
-    raise ModelError("no model is named: pass one, set SEQGPT_MODEL to its folder, or train one here with `make demo`.")
+    raise ModelError(
+        "no model is named: pass one (--model on the command line), set SEQGPT_MODEL to its folder, or train one here "
+        "with `make demo`."
+    )
 
 
 def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:

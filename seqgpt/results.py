@@ -283,6 +283,11 @@ class Classification:
         """The one label that holds, or the most probable of several; None if the model abstained."""
         return max(self.labels, key=lambda label: self.scores[label], default=None)
 
+    @property
+    def none_score(self) -> float | None:
+        """Probability of "none of these", what the labels leave of 1; None where the task does not allow it."""
+        return max(0.0, 1.0 - sum(self.scores.values())) if self.task.none else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON values: ``text``, ``task``, ``labels``, ``scores``, ``asked`` and notes."""
         return {
@@ -321,13 +326,20 @@ class Classification:
 
     def to_terminal(self, *, color: bool = True) -> str:
         """Return a view for people: the text, and a bar for each label."""
-        return display.classes_to_terminal(self.text, self.labels, self.scores, self.warnings, color=color)
+        return display.classes_to_terminal(self.text, *self._shown(), self.warnings, color=color)
 
     def __str__(self) -> str:
         return self.to_terminal(color=False)
 
     def _repr_html_(self) -> str:
-        return display.classes_to_html(self.text, self.labels, self.scores, self.warnings)
+        return display.classes_to_html(self.text, *self._shown(), self.warnings)
+
+    def _shown(self) -> tuple[tuple[str, ...], dict[str, float]]:
+        """Return what holds and all scores, with "none of these" as one of the answers where it is one."""
+        if self.none_score is None:
+            return self.labels, dict(self.scores)
+        none = "(none of these)"
+        return self.labels or (none,), {**self.scores, none: self.none_score}
 
 
 Result = Extraction | Classification

@@ -40,7 +40,10 @@ def test_classification_in_a_terminal():
         "<script>alert('x')</script> & Ann\nsaw 上海\n  ✓ praise  0.75 ███████████████\n    抱怨    0.25 █████"
     )
     nothing = Classification.of("x", AtomicTask.classify(["a"], none=True), ())
-    assert str(nothing) == "x\n    a  0.00\n  none of these"
+    bar = "█" * 20
+    assert str(nothing) == f"x\n  ✓ (none of these)  1.00 {bar}\n    a                0.00"
+    several = Classification.of("x", AtomicTask.classify(["a"], multi_label=True), ())
+    assert str(several) == "x\n    a  0.00\n  none of these"
 
 
 def test_labels_are_padded_by_terminal_cells():

@@ -33,5 +33,6 @@ def find_data_root(data_root: str | Path | None = None) -> Path:
         if beside.is_dir():
             return beside
     raise DataError(
-        f"no folder of data sets is known: pass data_root=…, or set the environment variable {DATA_VARIABLE}."
+        f"no folder of data sets is known: set the environment variable {DATA_VARIABLE}, or pass data_root=… "
+        "(data.root in a config, --data-root on the command line)."
     )

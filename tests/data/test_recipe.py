@@ -249,7 +249,7 @@ def test_no_data_root(tmp_path, monkeypatch):
     monkeypatch.delenv("SEQGPT_DATA", raising=False)
     monkeypatch.setattr("seqgpt.data.root._CHECKOUT", tmp_path / "a" / "b")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="pass data_root=…, or set the environment variable SEQGPT_DATA"):
+    with pytest.raises(DataError, match="set the environment variable SEQGPT_DATA, or pass data_root=…"):
         find_data_root()
     (tmp_path / "a" / "shared" / "data" / "nlu").mkdir(parents=True)
     assert find_data_root() == tmp_path / "a" / "shared" / "data" / "nlu"
