@@ -486,7 +486,7 @@ def test_predict_opens_a_model_again_that_was_saved_again(folder, tiny, monkeypa
 def test_the_default_model_is_named_or_the_demo(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEQGPT_MODEL", raising=False)
-    with pytest.raises(ModelError, match="no model is named: pass one .* set SEQGPT_MODEL"):
+    with pytest.raises(ModelError, match=r"no model is named: pass one .* set SEQGPT_MODEL"):
         default_model_path()
     shutil.copytree(folder, tmp_path / "runs" / "demo")
     assert default_model_path() == "runs/demo"
