@@ -31,13 +31,13 @@ _COMMON = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "max_position_embeddings": 512,
-    "initializer_range": 0.3,  # so that answers are not all alike
+    "initializer_range": 0.2,  # so that answers are not all alike, and not all of a text is a span
 }
 
 
 def tiny_config(model_type: str) -> dict[str, Any]:
     """Return the config of a model of two layers and 32 dimensions."""
-    common = {"initializer_range": 0.3} if model_type in ("gpt2", "bloom") else _COMMON
+    common = {"initializer_range": 0.2} if model_type in ("gpt2", "bloom") else _COMMON
     return {"model_type": model_type, **common, **_SHAPES[model_type]}
 
 

@@ -6,40 +6,38 @@ inside the text's own tokens; :class:`ChoiceConstraint` is a trie over whole lab
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.rendered import Mark
-from seqgpt.templates.marks import END, NEXT, NONE, SKIP, lead
+from seqgpt.templates.marks import SKIP, lead
 
 Offsets = tuple[int, int]
 """Start and end of a span, in characters."""
 
-BEFORE_ALL: Offsets = (-1, -1)
 
-
-class Threads(NamedTuple):
-    """A half-written span.
+class Written(NamedTuple):
+    """A span as far as it is written.
 
     Attributes:
         starts: The characters at which it may begin, ascending: what is written stands in the text at each of them.
-        written: Number of its bytes that are written.
+        size: Number of its bytes that are written.
+        skips: Number of skip marks behind it; no words follow them.
     """
 
     starts: tuple[int, ...]
-    written: int
+    size: int = 0
+    skips: int = 0
 
 
 class SpanConstraint:
-    """All strings of one text, as tokens.
+    """All spans of one text, as tokens: what :func:`seqgpt.templates.marks.write_span` writes, and nothing else.
 
-    A span does not begin or end with white space. The state of a half-written span is a value, so one constraint
-    serves all labels of a text.
+    A span does not begin or end with white space. How far a span is written is a value, so one constraint serves all
+    labels of a text, and all spans that are followed at once. Whatever is chosen, a span can be completed.
 
     Built in O(bytes of the text × tokens that begin at a byte), a handful for any text. A step costs as much for the
     places where what is written stands, which are few, unless a text repeats one character.
@@ -48,90 +46,56 @@ class SpanConstraint:
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self.text = text
         self._vocabulary = vocabulary
+        self._skip = vocabulary.mark(SKIP)
         self._stop = len(text.rstrip())
         self._bytes = text[: self._stop].encode()
         # Byte offset of each character, and of the end: a span starts and ends on these.
         self._offsets = [0, *accumulate(len(char.encode()) for char in text[: self._stop])]
-        self.starts = tuple(i for i in range(self._stop) if not text[i].isspace())
-        self._places: dict[str, list[int]] = {}
-        for start in self.starts:
-            self._places.setdefault(text[start], []).append(start)
         self._at: dict[int, list[tuple[int, int]]] = {}
-        self._first = self._all_first_tokens()
+        self.first = self._first()
 
-    def first_tokens(self, after: Offsets = BEFORE_ALL) -> dict[int, Threads]:
-        """Return the tokens that may begin a span later than ``after``, and where they lead."""
-        if after == BEFORE_ALL:
-            return self._first
-        # A longer span from the same start is later, too, if the text goes on.
-        low = after[0] if after[1] < self._stop else after[0] + 1
-        return {
-            token: Threads(starts[cut:], written)
-            for token, (starts, written) in self._first.items()
-            if (cut := bisect_left(starts, low)) < len(starts)
-        }
+    def following(self, written: Written | None) -> Mapping[int, Written]:
+        """Return the tokens that may go on with a span, and where they lead; with None, those that may begin one."""
+        if written is None:
+            return self.first
+        following: dict[int, Written] = {}
+        if not written.skips:
+            following = _merge(
+                (start, token, written.size + length)
+                for start in written.starts
+                for token, length in self._tokens_at(self._offsets[start] + written.size)
+            )
+        if self.place(written._replace(skips=written.skips + 1)):
+            following[self._skip] = written._replace(skips=written.skips + 1)
+        return following
 
-    def next_tokens(self, threads: Threads) -> dict[int, Threads]:
-        """Return the tokens that may go on with a half-written span, and where they lead."""
-        following: dict[int, list[int]] = {}
-        grown: dict[int, int] = {}
-        for start in threads.starts:
-            for token, length in self._tokens_at(self._offsets[start] + threads.written):
-                following.setdefault(token, []).append(start)
-                grown[token] = length
-        return {token: Threads(tuple(at), threads.written + grown[token]) for token, at in following.items()}
+    def place(self, written: Written) -> Offsets | None:
+        """Return the span that what is written stands for if it ends here; None if it cannot end here."""
+        if not written.size or len(written.starts) <= written.skips:
+            return None
+        first, start = written.starts[0], written.starts[written.skips]
+        end = bisect_left(self._offsets, self._offsets[first] + written.size)
+        if self._offsets[end] != self._offsets[first] + written.size or self.text[end - 1].isspace():
+            return None
+        return start, start + end - first
 
-    def closable(self, threads: Threads, after: Offsets) -> list[Offsets]:
-        """Return the spans later than ``after`` that what is written may stand for, in text order; maybe none."""
-        first = threads.starts[0]
-        length = self._end(first, threads.written) - first
-        if self._offsets[first + length] != self._offsets[first] + threads.written:
-            return []
-        return [(start, start + length) for start in threads.starts if (start, start + length) > after]
+    def path(self, tokens: Sequence[int]) -> list[Written]:
+        """Follow the tokens of a span from its beginning; return how far it is written after each.
 
-    def completable(self, threads: Threads, after: Offsets, skips: int) -> bool:
-        """Tell whether what is written can become a span that occurs more than ``skips`` times after ``after``."""
-        if len(threads.starts) <= skips:
-            return False
-        if not skips:
-            return True
-        counts: Counter[bytes] = Counter()
-        for start in threads.starts:
-            end = self._end(start, threads.written)
-            if (start, end) > after:
-                counts[self._bytes[self._offsets[start] + threads.written : self._offsets[end]]] += 1
-            else:  # counts only as a longer string than the last span
-                longer = self.text[start : self._end(start, self._offsets[after[1]] - self._offsets[start] + 1)]
-                if sum(self.text.startswith(longer, other) for other in threads.starts) > skips:
-                    return True
-        return max(counts.values(), default=0) > skips
+        Raises:
+            KeyError: If a token may not follow.
+        """
+        states: list[Written] = []
+        for token in tokens:
+            states.append(self.following(states[-1] if states else None)[token])
+        return states
 
-    def skippable(self, after: Offsets) -> int:
-        """Return how many occurrences may be passed over at most: one less than the commonest character has left."""
-        left = (len(places) - bisect_right(places, after[0]) for places in self._places.values())
-        return max([1, *left]) - 1
+    def _first(self) -> Mapping[int, Written]:
+        starts = [start for start in range(self._stop) if not self.text[start].isspace()]
+        return _merge((start, token, size) for start in starts for token, size in self._beginning(start))
 
-    def ends_with(self, span: Offsets) -> bool:
-        """Tell whether no span can follow this one: it is the text's last character."""
-        return span == (self._stop - 1, self._stop)
-
-    def _end(self, start: int, written: int) -> int:
-        """Return where a span with at least so many bytes can end: after a character that is not white space."""
-        end = max(bisect_left(self._offsets, self._offsets[start] + written), start + 1)
-        while self.text[end - 1].isspace():
-            end += 1
-        return end
-
-    def _all_first_tokens(self) -> dict[int, Threads]:
-        starts: dict[int, list[int]] = {}
-        written: dict[int, int] = {}
-        for start in self.starts:
-            for token, length in self._first_tokens(start):
-                starts.setdefault(token, []).append(start)
-                written[token] = length
-        return {token: Threads(tuple(at), written[token]) for token, at in starts.items()}
-
-    def _first_tokens(self, start: int) -> list[tuple[int, int]]:
+    def _beginning(self, start: int) -> list[tuple[int, int]]:
+        """Return ``(token, bytes of the span)`` for every token that may begin a span at a character."""
         offset = self._offsets[start]
         if lead(self.text[start]) == self.text[start]:
             return self._tokens_at(offset)
@@ -145,84 +109,14 @@ class SpanConstraint:
         return self._at[offset]
 
 
-class SpanWriter:
-    """The grammar of one label's spans, a token at a time: what may come next, and what has been said so far.
-
-    It reads the language that :func:`seqgpt.templates.marks.write_spans` writes, restricted to spans of one text that
-    do not begin or end with white space. Whatever is chosen, the answer can be completed.
-
-    Attributes:
-        spans: ``(start, end)`` of the spans that are complete.
-        done: True once the answer has ended.
-    """
-
-    def __init__(self, constraint: SpanConstraint, marks: Mapping[Mark, int]) -> None:
-        self._constraint = constraint
-        self._none, self._skip, self._next, self._end = (marks[mark] for mark in (NONE, SKIP, NEXT, END))
-        self._threads: Threads | None = None
-        self._skips = 0
-        self.spans: list[Offsets] = []
-        self.done = False
-        self._following = constraint.first_tokens()
-
-    @property
-    def closing(self) -> tuple[int, int]:
-        """The two tokens that end a span: the one that another follows, and the one that ends the answer."""
-        return self._next, self._end
-
-    def options(self) -> list[int]:
-        """Return the tokens that may come next: those of ``closing`` first, *none* last; empty once done."""
-        marks = self._marks()
-        return [*marks, *self._following] if self._threads else [*self._following, *marks]
-
-    def feed(self, token: int) -> None:
-        """Go on with one of the options.
-
-        Raises:
-            KeyError: If the token is not an option.
-        """
-        if token in self._following:
-            self._threads = self._following[token]
-        elif token not in self._marks():
-            raise KeyError(token)
-        elif token == self._skip:
-            self._skips += 1
-        elif token == self._none:
-            self.done = True
-        else:
-            self.spans.append(self._closable()[0])
-            self._threads, self._skips = None, 0
-            self.done = token == self._end
-        self._following = self._follow()
-
-    @property
-    def _after(self) -> Offsets:
-        return self.spans[-1] if self.spans else BEFORE_ALL
-
-    def _marks(self) -> list[int]:
-        if self.done:
-            return []
-        if self._threads:
-            spans = self._closable()
-            return [] if not spans else [self._end] if self._constraint.ends_with(spans[0]) else [*self.closing]
-        skip = [self._skip] if self._constraint.skippable(self._after) > self._skips else []
-        return skip if self.spans or self._skips else [*skip, self._none]
-
-    def _follow(self) -> dict[int, Threads]:
-        if self.done:
-            return {}
-        constraint, after = self._constraint, self._after
-        following = constraint.next_tokens(self._threads) if self._threads else constraint.first_tokens(after)
-        if not self._skips:
-            return following
-        return {
-            token: threads
-            for token, threads in following.items()
-            if constraint.completable(threads, after, self._skips)
-        }
-
-    def _closable(self) -> list[Offsets]:
-        return self._constraint.closable(self._threads, self._after)[self._skips :] if self._threads else []
+def _merge(steps: Iterable[tuple[int, int, int]]) -> dict[int, Written]:
+    """Join the places that a token leads to, each given as start, token and bytes then written."""
+    starts: dict[int, list[int]] = {}
+    sizes: dict[int, int] = {}
+    for start, token, size in steps:
+        starts.setdefault(token, []).append(start)
+        sizes[token] = size
+    return {token: Written(tuple(at), sizes[token]) for token, at in starts.items()}
 
 
 @dataclass

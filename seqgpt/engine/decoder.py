@@ -1,30 +1,45 @@
-"""Answers from a model, one label at a time, constrained so that every answer is well formed and grounded.
+"""Answers from a model, constrained so that every answer is well formed and grounded.
 
-The first pass over prompt and branches decides every class, and for every label of an extraction whether it has spans.
-Labels that have spans go on together, a token a step, restricted to strings of the text.
+The first pass over prompt and branches decides every class, and for every label of an extraction with which tokens its
+spans begin, if it has any. All beginnings of all labels then go on together, a token a step, restricted to strings of
+the text.
+
+The spans of a label are a set, and each token of a span is a question by itself: it is said with the probability
+σ(z - z_none), where z and z_none are the logits of the token and of *none*. So several tokens may follow one another's
+place, each the beginning of other spans; and a span has a probability, the product of those of its tokens, that does
+not depend on what else is found. All spans that are likelier than a threshold are found, and no others: a beginning
+that is not likelier than the threshold cannot become one.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
 
-from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, SpanWriter
+from seqgpt.engine.constraint import ChoiceConstraint, Offsets, SpanConstraint, Written
 from seqgpt.engine.forward import Stepper, TreeForward
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.tree import PADDING, Place, Tree, TreeBatch
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.results import Classification, Extraction, Result, Span
-from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES
+from seqgpt.templates.marks import END, NONE, YES
 
-MAX_ANSWER_TOKENS = 256
-"""Tokens that one label's answer may have; as in the released model's settings (max_new_tokens)."""
+THRESHOLD = 0.5
+"""A span is found, and a label of several holds, if it is likelier than this."""
+
+MAX_SPAN_TOKENS = 256
+"""Tokens that a span may have; as in the released model's settings (max_new_tokens)."""
+
+MAX_PATHS = 64
+"""Beginnings of spans of one label that are followed at once."""
 
 MAX_ROWS = 256
 """Branches that are computed at once where each needs a row of its own; more are computed one batch after another."""
@@ -34,21 +49,54 @@ Spot = tuple[int, int]
 
 
 @dataclass
-class _Branch:
-    """One label of one extraction while it is being answered."""
+class _Label:
+    """One label of one extraction while it is being answered.
+
+    Attributes:
+        label: The label.
+        constraint: The spans of the text.
+        cue: The tokens that begin the label's answer.
+        found: The probability of each span that was found.
+        warnings: What was not followed to its end.
+    """
 
     label: str
-    writer: SpanWriter
+    constraint: SpanConstraint
+    cue: tuple[int, ...]
+    found: dict[Offsets, float] = field(default_factory=dict)
+    warnings: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass
+class _Path:
+    """The beginning of a span of a label.
+
+    Attributes:
+        answer: The label's answer.
+        tokens: Its tokens.
+        written: How far the span is written; None before its first token.
+        log_score: Log probability of its tokens.
+        row: Its row in the batch.
+        node: Its node there; two paths of a label that part have nodes of their own.
+        root: The node of its prompt.
+        begin: Position of the first token of the cue.
+        unread: Number of its last tokens that its node has not read yet, from the cue on.
+    """
+
+    answer: _Label
+    tokens: tuple[int, ...]
+    written: Written | None
+    log_score: float
     row: int
     node: int
     root: int
-    position: int  # of the next token
-    token: int = 0  # chosen, and not fed to the model yet
-    tokens: int = 0  # chosen so far
-    log_score: float = 0.0
-    scores: list[float] = field(default_factory=list)
-    done: bool = False
-    truncated: bool = False
+    begin: int
+    unread: int = 0
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The tokens of its node."""
+        return self.answer.cue + self.tokens
 
 
 @dataclass
@@ -61,8 +109,8 @@ class _Asked:
         trie: Single-label tasks: all whole answers.
         odds: Single-label tasks: at each node where answers part, the log probabilities of the tokens that may follow.
         yes: Multi-label tasks: the probability of each label.
-        branches: Extraction: the answer of each label.
-        constraint: Extraction: the strings of the text.
+        answers: Extraction: the answer of each label.
+        constraint: Extraction: the spans of the text.
     """
 
     plan: Plan
@@ -70,7 +118,7 @@ class _Asked:
     trie: ChoiceConstraint = field(default_factory=lambda: ChoiceConstraint(()))
     odds: dict[tuple[int, ...], dict[int, float]] = field(default_factory=dict)
     yes: list[float] = field(default_factory=list)
-    branches: list[_Branch] = field(default_factory=list)
+    answers: list[_Label] = field(default_factory=list)
     constraint: SpanConstraint | None = None
 
     def read(self, nodes: Sequence[tuple[int, ...]], logits: Tensor) -> None:
@@ -123,7 +171,7 @@ class Decoder:
         self._forward = forward
         self._vocabulary = vocabulary
         self._max_positions = max_positions
-        self._marks = {mark: vocabulary.mark(mark) for mark in (END, NEXT, NONE, SKIP, YES)}
+        self._marks = {mark: vocabulary.mark(mark) for mark in (END, NONE, YES)}
 
     @torch.no_grad()
     def answer(self, plans: Sequence[Plan]) -> list[Result]:
@@ -163,29 +211,29 @@ class Decoder:
         logits, stepper = self._forward.start(batch, keep)
         row_of = torch.full(keep.shape, -1)
         row_of[keep] = torch.arange(len(logits))
-        branches: list[_Branch] = []
+        paths: list[_Path] = []
         opened: list[int] = []
         for part, members in zip(parts, spots, strict=True):
             rows = [int(row_of[spot]) for spot in members]
             task = part.asked.plan.task
             if task.kind == "extract":
-                branches += self._open(part, members, batch)
+                paths += self._open(part, members, batch)
                 opened += rows
             elif task.multi_label:
-                odds = logits[rows][:, [self._marks[YES], self._marks[NONE]]].float().softmax(-1)[:, 0]
-                part.asked.yes += odds.tolist()
+                odds = _log_yes(logits[rows], [[self._marks[YES]]] * len(rows), self._marks[NONE])
+                part.asked.yes += odds[:, 0].exp().tolist()
             else:
                 part.asked.read(part.nodes(), logits[rows])
-        self._write(branches, logits[opened], stepper)
+        self._follow(paths, logits[opened], stepper)
 
     def _result(self, asked: _Asked) -> Result:
         plan = asked.plan
         result: Result
         if plan.task.kind == "extract":
-            result = _collect(plan, asked.branches)
+            result = _collect(plan, asked.answers)
         elif plan.task.multi_label:
             scores = dict(zip(plan.task.labels, asked.yes, strict=True))
-            held = tuple(label for label, score in scores.items() if score > 0.5)
+            held = tuple(label for label, score in scores.items() if score > THRESHOLD)
             result = Classification.of(plan.text, plan.task, held, scores)
         else:
             result = self._choose(asked)
@@ -201,71 +249,78 @@ class Decoder:
         abstain = plan.task.none and asked.probability((self._marks[NONE],)) > scores[best]
         return Classification.of(plan.text, plan.task, () if abstain else (best,), scores)
 
-    def _open(self, part: _Part, spots: Sequence[Spot], batch: TreeBatch) -> list[_Branch]:
+    def _open(self, part: _Part, spots: Sequence[Spot], batch: TreeBatch) -> list[_Path]:
         """Begin the answers of some labels of an extraction."""
         asked = part.asked
         if asked.constraint is None:
             asked.constraint = SpanConstraint(asked.plan.text, self._vocabulary)
-        opened = [
-            _Branch(
-                asked.plan.task.labels[i],
-                SpanWriter(asked.constraint, self._marks),
-                row=spot[0],
-                node=int(batch.node[spot]),
-                root=int(batch.root[spot]),
-                position=int(batch.position_ids[spot]) + 1,
-            )
-            for i, spot in zip(part.branches, spots, strict=True)
-        ]
-        asked.branches += opened
+        opened = []
+        for i, spot in zip(part.branches, spots, strict=True):
+            answer = _Label(asked.plan.task.labels[i], asked.constraint, tuple(asked.plan.branches[i]))
+            asked.answers.append(answer)
+            node, root = int(batch.node[spot]), int(batch.root[spot])
+            opened.append(_Path(answer, (), None, 0.0, spot[0], node, root, len(asked.plan.prompt)))
         return opened
 
-    def _write(self, branches: list[_Branch], logits: Tensor, stepper: Stepper) -> None:
-        """Choose the next token of every branch and feed it, until all are done.
+    def _follow(self, paths: list[_Path], logits: Tensor, stepper: Stepper) -> None:
+        """Follow all beginnings of spans that are likelier than the threshold, until none is left.
 
         Args:
-            branches: The branches.
+            paths: The beginnings.
             logits: [N, V] what the model says of the next token of each.
             stepper: The state after the first pass.
         """
-        while branches:
-            options = [branch.writer.options() for branch in branches]
-            for branch, tokens, odds in zip(branches, options, _log_odds(logits, options), strict=True):
-                self._choose_next(branch, tokens, odds)
-            branches = [branch for branch in branches if not branch.done]
-            if branches:
-                branches, logits = _feed(branches, stepper)
+        while paths:
+            following = [path.answer.constraint.following(path.written) for path in paths]
+            options = [[self._marks[END], *tokens] for tokens in following]
+            likely = _log_yes(logits, options, self._marks[NONE])
+            likely += torch.tensor([[path.log_score] for path in paths])
+            grown: list[_Path] = []
+            for path, steps, tokens, scores in zip(paths, following, options, likely, strict=True):
+                if path.written:
+                    _end(path.answer, path.written, float(scores[0]))
+                chosen = (scores[1:] > math.log(THRESHOLD)).nonzero().flatten() + 1
+                grown += [
+                    replace(
+                        path,
+                        tokens=(*path.tokens, tokens[i]),
+                        written=steps[tokens[i]],
+                        log_score=min(float(scores[i]), 0.0),
+                        unread=1,
+                    )
+                    for i in chosen.tolist()
+                ]
+            paths = self._keep(grown)
+            if paths:
+                paths, logits = _feed(paths, stepper)
 
-    def _choose_next(self, branch: _Branch, options: list[int], odds: Tensor) -> None:
-        """Choose one of the options by their log probabilities."""
-        writer = branch.writer
-        if options[-1] == self._marks[NONE]:
-            # The label has spans if that is likelier than not, however the probability is spread over their tokens.
-            if float(odds[-1]) > math.log(0.5) or len(options) == 1:
-                branch.done = True
-                return
-            options, odds = options[:-1], odds[:-1]
-        ends = sum(token in writer.closing for token in options[:2])
-        if ends and (ends == len(options) or float(odds[:ends].logsumexp(-1)) >= float(odds[ends:].max())):
-            self._close_span(branch, options[:ends], odds[:ends])
-        else:
-            best = ends + int(odds[ends:].argmax())
-            branch.log_score += float(odds[best])
-            branch.token = options[best]
-            writer.feed(branch.token)
-        branch.done = writer.done
-        branch.tokens += 1
-        if not branch.done and (branch.tokens >= MAX_ANSWER_TOKENS or branch.position >= self._max_positions):
-            branch.done = branch.truncated = True
+    def _keep(self, paths: list[_Path]) -> list[_Path]:
+        """Leave out, with a warning, what would be too long or too much to follow; the likeliest first."""
+        kept: list[_Path] = []
+        followed: Counter[int] = Counter()
+        for path in sorted(paths, key=lambda path: -path.log_score):
+            answer = path.answer
+            if len(path.tokens) > MAX_SPAN_TOKENS or path.begin + len(path.ids) > self._max_positions:
+                n = len(path.tokens) - 1
+                answer.warnings[f"a span of {answer.label!r} was not found: it has more than {n} tokens."] = None
+            elif followed[id(answer)] >= MAX_PATHS:
+                answer.warnings[
+                    f"spans of {answer.label!r} may be missing: more than {MAX_PATHS} were likely, and only the "
+                    "likeliest were followed."
+                ] = None
+            else:
+                kept.append(path)
+                followed[id(answer)] += 1
+        return kept
 
-    def _close_span(self, branch: _Branch, options: list[int], odds: Tensor) -> None:
-        """End a span, and choose whether another one follows."""
-        close = float(odds.logsumexp(-1))
-        branch.scores.append(min(math.exp(branch.log_score + close), 1.0))
-        best = int(odds.argmax())
-        branch.log_score = float(odds[best]) - close
-        branch.token = options[best]
-        branch.writer.feed(branch.token)
+
+def _end(answer: _Label, written: Written, log_score: float) -> None:
+    """Note the span that is written if it ends here, if that is likely."""
+    place = answer.constraint.place(written)
+    if place and log_score > math.log(THRESHOLD):
+        # The same string may be written with other tokens, which is less likely.
+        score = min(math.exp(log_score), 1.0)
+        answer.found[place] = max(score, answer.found.get(place, 0.0))
 
 
 def _log_odds(logits: Tensor, options: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -279,35 +334,56 @@ def _log_odds(logits: Tensor, options: Sequence[Sequence[int]]) -> list[Tensor]:
     return [row[: len(own)] for row, own in zip(odds, options, strict=True)]
 
 
-def _feed(branches: list[_Branch], stepper: Stepper) -> tuple[list[_Branch], Tensor]:
-    """Feed the chosen token of every branch; return the branches, now ordered by row, and their logits [N, V]."""
-    rows = stepper.batch.node.shape[0]
-    slots: list[list[_Branch]] = [[] for _ in range(rows)]
-    for branch in branches:
-        slots[branch.row].append(branch)
-    width = max(map(len, slots))
-    ids = torch.zeros(rows, width, dtype=torch.long)
-    positions = torch.zeros_like(ids)
-    node = torch.full_like(ids, PADDING)
-    root = torch.full_like(ids, PADDING)
+def _log_yes(logits: Tensor, options: Sequence[Sequence[int]], none: int) -> Tensor:
+    """Return the log probabilities of each row's options against *none* [N, K]; minus infinity where a row has less."""
+    ids = pad_sequence([torch.tensor(row) for row in options], batch_first=True, padding_value=-1).to(logits.device)
+    chosen = logits.gather(1, ids.clamp(min=0)).float()
+    return logsigmoid(chosen - logits[:, none, None].float()).masked_fill(ids < 0, -torch.inf).cpu()
+
+
+def _feed(paths: list[_Path], stepper: Stepper) -> tuple[list[_Path], Tensor]:
+    """Let the model read the new tokens of every path; return the paths, ordered by row, and their logits [N, V]."""
+    if stepper.layout == "rows":
+        stepper.select([path.row for path in paths])
+        paths = [replace(path, row=row) for row, path in enumerate(paths)]
+    else:
+        paths = _apart(paths, stepper)
+    slots: list[list[_Path]] = [[] for _ in range(stepper.rows)]
+    for path in paths:
+        slots[path.row].append(path)
+    width = max(sum(path.unread for path in members) for members in slots)
+    ids, positions, node, root = torch.full((4, stepper.rows, width), PADDING)
+    keep = torch.zeros_like(ids, dtype=torch.bool)
     for row, members in enumerate(slots):
-        for column, branch in enumerate(members):
-            ids[row, column], positions[row, column] = branch.token, branch.position
-            node[row, column], root[row, column] = branch.node, branch.root
-            branch.position += 1
-    logits = stepper.run(ids, positions, node, root, node != PADDING)
-    return [branch for members in slots for branch in members], logits
+        column = 0
+        for path in members:
+            read = len(path.ids) - path.unread
+            columns = slice(column, column + path.unread)
+            ids[row, columns] = torch.tensor(path.ids[read:])
+            positions[row, columns] = torch.arange(read, len(path.ids)) + path.begin
+            node[row, columns], root[row, columns] = path.node, path.root
+            column += path.unread
+            keep[row, column - 1] = True
+    logits = stepper.run(ids.clamp(min=0), positions.clamp(min=0), node, root, keep)
+    return [path for members in slots for path in members], logits
 
 
-def _collect(plan: Plan, branches: list[_Branch]) -> Extraction:
-    warnings = tuple(
-        f"the answer of {branch.label!r} was cut after {branch.tokens} tokens: later spans may be missing."
-        for branch in branches
-        if branch.truncated
-    )
+def _apart(paths: Sequence[_Path], stepper: Stepper) -> list[_Path]:
+    """Give paths that part a node of their own, where they are read once more from the cue on; one stays."""
+    taken: set[Spot] = set()
+    apart = []
+    for path in paths:
+        parts = (path.row, path.node) in taken
+        taken.add((path.row, path.node))
+        apart.append(replace(path, node=stepper.new_node(path.row), unread=len(path.ids)) if parts else path)
+    return apart
+
+
+def _collect(plan: Plan, answers: Sequence[_Label]) -> Extraction:
+    warnings = tuple(warning for answer in answers for warning in answer.warnings)
     spans = tuple(
-        Span(branch.label, plan.text[start:end], start, end, score)
-        for branch in branches
-        for (start, end), score in zip(branch.writer.spans, branch.scores, strict=True)
+        Span(answer.label, plan.text[start:end], start, end, score)
+        for answer in answers
+        for (start, end), score in answer.found.items()
     )
     return Extraction.of(plan.text, plan.task, spans, truncated=bool(warnings), warnings=warnings)

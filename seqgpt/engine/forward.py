@@ -199,14 +199,32 @@ class Stepper:
     """Continues the branches of a batch token by token, with the keys of all earlier tokens kept.
 
     Attributes:
-        batch: The trees.
+        layout: How the branches are laid out.
     """
 
     def __init__(self, forward: TreeForward, batch: TreeBatch) -> None:
-        self.batch = batch
+        self.layout = forward.layout
         self._forward = forward
         self._cache = DynamicCache(config=forward.model.config)
         self._keys = batch.node[:, :0]
+        self._next_node = (batch.node.amax(dim=1) + 1).tolist()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self._keys)
+
+    def new_node(self, row: int) -> int:
+        """Return the number of a node that no token of a row belongs to yet."""
+        self._next_node[row] += 1
+        return int(self._next_node[row] - 1)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order; a row that is named twice goes on in two ways."""
+        chosen = torch.tensor(rows)
+        self._keys = self._keys[chosen]
+        self._next_node = [self._next_node[row] for row in rows]
+        self._cache.batch_select_indices(chosen.to(self._forward.device))
 
     @torch.no_grad()
     def run(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keep: Tensor) -> Tensor:

@@ -31,6 +31,11 @@ class Tree:
     def __len__(self) -> int:
         return len(self.prompt) + sum(map(len, self.branches))
 
+    @property
+    def longest(self) -> int:
+        """Number of tokens of the prompt and its longest branch."""
+        return len(self.prompt) + max(map(len, self.branches), default=0)
+
     def split(self) -> list[Tree]:
         """Return one tree for each branch: the same computation in plain rows."""
         return [Tree(self.prompt, [branch]) for branch in self.branches]

@@ -57,6 +57,7 @@ class Vocabulary:
             self._reach[token[:2]] = max(self._reach.get(token[:2], 0), len(token))
         self.longest = max(self._reach.values(), default=0)
         self._cache: dict[str, tuple[int, ...]] = {}
+        self._prefixes_of: dict[bytes, list[tuple[int, int]]] = {}
         self._check(special)
 
     def __len__(self) -> int:
@@ -98,10 +99,18 @@ class Vocabulary:
 
     def prefixes(self, data: bytes) -> list[tuple[int, int]]:
         """Return every token that ``data`` begins with, and its length in bytes, the shortest first."""
-        most = min(max(self._reach.get(data[:2], 0), 1), len(data))
-        return [
-            (token, length) for length in range(1, most + 1) if (token := self.token_of.get(data[:length])) is not None
-        ]
+        most = max(self._reach.get(data[:2], 0), 1)
+        return self._prefixes(data[:most])
+
+    def _prefixes(self, data: bytes) -> list[tuple[int, int]]:
+        if data not in self._prefixes_of:
+            if len(self._prefixes_of) >= 1_000_000:
+                self._prefixes_of.clear()
+            lengths = range(1, len(data) + 1)
+            self._prefixes_of[data] = [
+                (token, length) for length in lengths if (token := self.token_of.get(data[:length])) is not None
+            ]
+        return self._prefixes_of[data]
 
     def _check(self, special: set[int]) -> None:
         for probe in _PROBES:

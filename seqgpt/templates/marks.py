@@ -6,13 +6,13 @@ The prompt has the shape of the paper's (text, task, labels, begin of answer), e
 
 and the answer has one part for each label, which says something of that label only::
 
-    extraction      person<|is|> Tim Cook<|end|> place<|is|> Shanghai<|end|> date<|is|><|none|>
+    extraction      person<|is|> Tim Cook<|end|> Ann<|end|> place<|is|> Shanghai<|end|> date<|is|><|none|>
     several labels  praise<|is|><|yes|> complaint<|is|><|none|>
     one label       praise<|end|>          or, where "none of these" is allowed, <|none|>
 
-Spans of a label stand in text order, ``(start, end)`` ascending, separated by ``<|next|>``. A string stands for its
-first occurrence after the span before it; ``<|skip|>`` in front passes over one occurrence. So any set of spans of any
-text is written in exactly one way, and read back with its offsets.
+The spans of a label are a set: each is written by itself, and means the same whatever stands before it. A string
+stands for its first occurrence in the text; each ``<|skip|>`` after it passes over one. Written in text order,
+``(start, end)`` ascending, any set of spans of any text has exactly one answer, and is read back with its offsets.
 
 Words that do not begin with a character of a script without spaces are led by one space, because the vocabularies of
 causal language models hold words in that form (a label, a span and the same words in the text are the same tokens).
@@ -21,7 +21,7 @@ causal language models hold words in that form (a label, a span and the same wor
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from seqgpt.errors import AnswerError, GroundingError
 from seqgpt.grounding import by_label, occurrences
@@ -32,7 +32,7 @@ from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
 
 TEXT, EXTRACT, CLASSIFY, SELECT = Mark("<|text|>"), Mark("<|extract|>"), Mark("<|classify|>"), Mark("<|select|>")
 LABEL, MEANS, ANSWER = Mark("<|label|>"), Mark("<|means|>"), Mark("<|answer|>")
-IS, NEXT, SKIP, END = Mark("<|is|>"), Mark("<|next|>"), Mark("<|skip|>"), Mark("<|end|>")
+IS, SKIP, END = Mark("<|is|>"), Mark("<|skip|>"), Mark("<|end|>")
 NONE, YES = Mark("<|none|>"), Mark("<|yes|>")
 
 MARKS: dict[Mark, str] = {
@@ -44,7 +44,6 @@ MARKS: dict[Mark, str] = {
     MEANS: "means 意思",
     ANSWER: "answer 输出",
     IS: "is 是",
-    NEXT: "and 和",
     SKIP: "skip 跳过",
     END: "end 结束",
     NONE: "none 无",
@@ -73,9 +72,9 @@ def unlead(words: str) -> str:
 
 
 class MarksTemplate:
-    """The lossless template ``seqgpt-marks-1``."""
+    """The lossless template ``seqgpt-marks-2``."""
 
-    name = "seqgpt-marks-1"
+    name = "seqgpt-marks-2"
 
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render text, task and label list, up to the mark that begins the answer."""
@@ -104,11 +103,11 @@ class MarksTemplate:
         """Read an answer; every label must be answered once, in any order."""
         pieces, raw = Rendered.read(answer).pieces, str(answer)
         if task.kind == "extract":
-            lines = _read_lines(task, pieces, (NONE, END))
+            lines = _read_lines(task, pieces)
             spans = [span for label, line in lines.items() for span in read_spans(label, line, text)]
             return Extraction.of(text, task, tuple(spans), raw=raw)
         if task.multi_label:
-            held = [label for label, line in _read_lines(task, pieces, (NONE, YES)).items() if _read_yes(label, line)]
+            held = [label for label, line in _read_lines(task, pieces).items() if _read_yes(label, line)]
             return Classification.of(text, task, tuple(held), raw=raw)
         return Classification.of(text, task, _read_choice(task, pieces), raw=raw)
 
@@ -130,68 +129,72 @@ def choice(label: str) -> tuple[Piece, ...]:
     return lead(label), END
 
 
-def write_spans(spans: Sequence[Span], text: str) -> list[Piece]:
-    """Render the spans of one label, in text order, with a skip mark for every occurrence passed over."""
-    pieces: list[Piece] = []
-    before = (-1, -1)
-    for span in spans:
-        skipped = [s for s in occurrences(span.text, text) if before < (s, s + len(span.text)) < (span.start, span.end)]
-        pieces += [NEXT] * bool(pieces) + [SKIP] * len(skipped) + [lead(span.text)]
-        before = (span.start, span.end)
-    return [*pieces, END] if pieces else [NONE]
+def write_spans(spans: Iterable[Span], text: str) -> list[Piece]:
+    """Render the spans of one label, in text order."""
+    ordered = sorted(spans, key=lambda span: (span.start, span.end))
+    return [piece for span in ordered for piece in write_span(span, text)] or [NONE]
+
+
+def write_span(span: Span, text: str) -> list[Piece]:
+    """Render one span, with a skip mark for every earlier occurrence of its string."""
+    return [lead(span.text), *[SKIP] * occurrences(span.text, text).index(span.start), END]
 
 
 def read_spans(label: str, pieces: Sequence[Piece], text: str) -> list[Span]:
     """Read what :func:`write_spans` wrote.
 
     Raises:
-        AnswerError: If marks and words do not follow one another as they should.
-        GroundingError: If a string does not occur (again) after the span before it.
+        AnswerError: If marks and words do not follow one another as they should, or a span is written twice.
+        GroundingError: If a string does not occur, or not so often.
     """
     if len(pieces) == 1 and is_mark(pieces[0], NONE):
         return []
     if not pieces or not is_mark(pieces[-1], END):
         raise AnswerError(f"the answer of {label!r} does not end with {END}: is it cut off?")
-    spans: list[Span] = []
-    before, skips = (-1, -1), 0
-    expect_words = True
-    for i, piece in enumerate(pieces):
-        if expect_words and is_mark(piece, SKIP):
+    spans: dict[Span, None] = {}
+    string, skips = "", 0
+    for piece in pieces:
+        if not string and not is_mark(piece):
+            string = unlead(piece)
+        elif string and is_mark(piece, SKIP):
             skips += 1
-        elif expect_words and not is_mark(piece):
-            spans.append(place(label, unlead(piece), text, before, skips))
-            before, skips, expect_words = (spans[-1].start, spans[-1].end), 0, False
-        elif not expect_words and is_mark(piece, END if i == len(pieces) - 1 else NEXT):
-            expect_words = True
+        elif string and is_mark(piece, END):
+            span = place(label, string, text, skips)
+            if span in spans:
+                raise AnswerError(f"span {string!r} of {label!r} is written twice: write it once for each place.")
+            spans[span] = None
+            string, skips = "", 0
         else:
             raise AnswerError(f"unexpected {str(piece)!r} in the answer of {label!r}: is it of another template?")
-    return spans
+    return list(spans)
 
 
-def place(label: str, string: str, text: str, before: tuple[int, int], skips: int) -> Span:
-    """Return the occurrence of a string that its place in the answer and its skip marks say."""
-    later = [start for start in occurrences(string, text) if (start, start + len(string)) > before]
-    if len(later) <= skips:
-        raise GroundingError(f"span {string!r} of {label!r} does not occur in the text where the answer says it does.")
-    return Span(label, string, later[skips], later[skips] + len(string))
+def place(label: str, string: str, text: str, skips: int) -> Span:
+    """Return the occurrence of a string that its skip marks say."""
+    starts = occurrences(string, text)
+    if len(starts) <= skips:
+        raise GroundingError(
+            f"span {string!r} of {label!r} occurs {len(starts)}× in the text, and the answer means "
+            f"occurrence {skips + 1}: is it the answer of another text?"
+        )
+    return Span(label, string, starts[skips], starts[skips] + len(string))
 
 
-def _read_lines(task: AtomicTask, pieces: Sequence[Piece], closing: tuple[Mark, ...]) -> dict[str, Sequence[Piece]]:
+def _read_lines(task: AtomicTask, pieces: Sequence[Piece]) -> dict[str, Sequence[Piece]]:
+    """Cut an answer into labels and what is said of them: a label is words with the mark ``IS`` behind them."""
+    begins = [i - 1 for i in range(1, len(pieces)) if is_mark(pieces[i], IS) and not is_mark(pieces[i - 1])]
+    if not begins or begins[0]:
+        raise AnswerError(
+            f"{str(Rendered.join(pieces[: begins[0]] if begins else pieces))!r} is not a label, {IS} and its answer: "
+            "is it cut off, or of another template?"
+        )
     lines: dict[str, Sequence[Piece]] = {}
-    start = 0
-    while start < len(pieces):
-        stop = next((i for i in range(start, len(pieces)) if is_mark(pieces[i], *closing)), None)
-        if stop is None or stop < start + 2 or is_mark(pieces[start]) or not is_mark(pieces[start + 1], IS):
-            raise AnswerError(
-                f"{str(Rendered.join(pieces[start:]))!r} is not a label, {IS} and its answer: "
-                "is it cut off, or of another template?"
-            )
-        label = unlead(pieces[start])
+    for begin, end in zip(begins, [*begins[1:], len(pieces)], strict=True):
+        label = unlead(pieces[begin])
         task.require(label)
         if label in lines:
             raise AnswerError(f"label {label!r} is answered twice: keep one of the answers.")
-        lines[label] = pieces[start + 2 : stop + 1]
-        start = stop + 1
+        lines[label] = pieces[begin + 2 : end]
     for label in task.labels:
         if label not in lines:
             absent = Rendered.join([*cue(label), NONE])
@@ -227,9 +230,4 @@ def _extraction_lines(task: AtomicTask, gold: Gold, text: str | None) -> dict[st
 
 
 def _without_text(strings: Sequence[str]) -> list[Piece]:
-    if not strings:
-        return [NONE]
-    pieces: list[Piece] = []
-    for string in strings:
-        pieces += [NEXT] * bool(pieces) + [lead(string)]
-    return [*pieces, END]
+    return [piece for string in strings for piece in (lead(string), END)] or [NONE]

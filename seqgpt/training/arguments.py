@@ -17,10 +17,17 @@ class TrainingArguments(transformers.TrainingArguments):
         max_labels: Most labels shown with one text in training; longer label sets are sampled anew every epoch, and the
             right labels are always kept.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
+        replace_mentions: Probability that a mention of a training text is replaced by another one of its label, anew in
+            every epoch. For small models and few examples.
+        muon_learning_rate: Learning rate of Muon, which then takes the weight matrices inside the layers, about ten
+            times ``learning_rate``, which stays that of AdamW for all other weights. None: ``optim`` takes all. For
+            models that start from random weights.
     """
 
     max_labels: int = field(default=24, metadata={"help": "Most labels shown with one text in training."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
+    replace_mentions: float = field(default=0.0, metadata={"help": "Probability that a mention is replaced."})
+    muon_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of Muon; None for none."})
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Texts predicted together in evaluation."})
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay False: our batches are not columns."}
@@ -46,3 +53,7 @@ class TrainingArguments(transformers.TrainingArguments):
             )
         if self.row_tokens < 0:
             raise ConfigError(f"row_tokens is {self.row_tokens}: give a number of tokens, or 0 for a row per example.")
+        if not 0 <= self.replace_mentions <= 1:
+            raise ConfigError(f"replace_mentions is {self.replace_mentions}: give a probability, from 0 to 1.")
+        if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:
+            raise ConfigError(f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out.")

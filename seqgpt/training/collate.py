@@ -7,63 +7,67 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils.rnn import pad_sequence
 
 from seqgpt.engine.forward import TreeForward
 from seqgpt.training.encode import Encoded, Target
 
-NOT_ALLOWED = -1
+NO_OPTION = -1
 
 
 def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) -> dict[str, Any]:
     """Lay examples out in rows, N targets in all.
 
     Returns:
-        ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is said. ``labels`` [N]: what, in row-major
-        order of ``keep``. ``allowed`` [N, K]: the tokens that might have been said there, padded with -1; a row of
-        only -1 allows all. ``shift_labels``: the labels once more, under the name that tells ``transformers.Trainer``
-        to count them all; of ``labels`` alone it would leave out the first, as it does for models that shift them.
+        ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is asked. In row-major order of these
+        places: ``options`` [N, K], tokens, padded with -1; ``right`` [N, K]: which of them are right; ``one_of`` [N]:
+        whether exactly one is. ``labels`` and ``shift_labels`` [N]: zeros, by which ``transformers.Trainer`` counts
+        the targets; of ``labels`` alone it would leave out the first, as it does for models that shift them.
     """
     batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
-    said: dict[tuple[int, int], Target] = {}
+    asked: dict[tuple[int, int], Target] = {}
     for example, places in zip(examples, batch.places, strict=True):
         prompt_tokens = len(example.tree.prompt)
         for place, targets in zip(places, example.targets, strict=True):
             for target in targets:
                 start = place.branch if target.offset >= 0 else place.prompt + prompt_tokens
-                said[place.row, start + target.offset] = target
+                asked[place.row, start + target.offset] = target
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
-    for spot in said:
+    for spot in asked:
         keep[spot] = True
-    ordered = [said[spot] for spot in sorted(said)]
-    width = max((len(target.allowed) for target in ordered), default=0) or 1
-    allowed = [[*target.allowed, *[NOT_ALLOWED] * (width - len(target.allowed))] for target in ordered]
-    labels = torch.tensor([target.token for target in ordered], dtype=torch.long)
+    ordered = [asked[spot] for spot in sorted(asked)]
+    options = [torch.tensor(target.options) for target in ordered]
+    right = [torch.tensor([token in target.right for token in target.options]) for target in ordered]
+    labels = torch.zeros(len(ordered), dtype=torch.long)
     return {
         "batch": batch,
         "keep": keep,
+        "options": pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
+        "right": pad_sequence(right, batch_first=True),
+        "one_of": torch.tensor([target.one_of for target in ordered]),
         "labels": labels,
         "shift_labels": labels,
-        "allowed": torch.tensor(allowed, dtype=torch.long),
     }
 
 
-def answer_loss(logits: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
-    """Return the summed cross-entropy of the labels against the tokens that were allowed.
+def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, none: int) -> Tensor:
+    """Return the summed negative log-likelihood of the answers, as prediction reads them.
 
-    Training against the allowed tokens only, rather than the whole vocabulary, learnt extraction about twice as fast in
-    a trial that preceded this library; it is what prediction compares.
+    Where one of the options is right, it is the cross-entropy among them. Elsewhere each option is right or not by
+    itself: the binary cross-entropies of σ(z - z_none), summed. (Predicting all beginnings of spans as a set learnt
+    extraction faster than predicting spans one after another in text order: see docs/experiments.md.)
 
     Args:
         logits: [N, V].
-        labels: [N] token ids.
-        allowed: [N, K] token ids, padded with -1; a row of only -1 allows the whole vocabulary.
+        options: [N, K] token ids, padded with -1.
+        right: [N, K] bool.
+        one_of: [N] bool.
+        none: Token id of *none*.
     """
-    logits = logits.float()
-    hidden = allowed == NOT_ALLOWED
-    chosen = logits.gather(1, allowed.clamp(min=0)).masked_fill(hidden, -torch.inf)
-    free = hidden.all(dim=1)
-    # A row of minus infinities only would have no gradient but NaN.
-    total = chosen.masked_fill(free[:, None], 0.0).logsumexp(dim=1)
-    if bool(free.any()):
-        total = torch.where(free, logits.logsumexp(dim=1), total)
-    return (total - logits.gather(1, labels[:, None]).squeeze(1)).sum()
+    padding = options == NO_OPTION
+    chosen = logits.gather(1, options.clamp(min=0)).float()
+    against_none = chosen - logits[:, none, None].float()
+    apart = binary_cross_entropy_with_logits(against_none, right.float(), reduction="none").masked_fill(padding, 0.0)
+    among = chosen.masked_fill(padding, -torch.inf).logsumexp(1) - chosen.masked_fill(~right, 0.0).sum(1)
+    return torch.where(one_of, among, apart.sum(1)).sum()

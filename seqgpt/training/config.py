@@ -68,6 +68,8 @@ class DataConfig:
     Attributes:
         train: Recipes, JSONL files, or ``sample`` for the bundled examples.
         eval: The same, to predict during training; recipes give their validation split, ``sample`` its held-out part.
+        passes: How often the examples of a source come in an epoch, once if it is not named here; of a fraction, a
+            seeded choice of them. So small sets are not lost among large ones.
         train_limit: Most examples of each source, a seeded choice; all if None.
         eval_limit: The same for evaluation.
         root: Folder of the data sets that recipes read.
@@ -76,6 +78,7 @@ class DataConfig:
 
     train: list[str] = field(default_factory=list)
     eval: list[str] = field(default_factory=list)
+    passes: dict[str, float] = field(default_factory=dict)
     train_limit: int | None = None
     eval_limit: int | None = 200
     root: str | None = None
@@ -150,6 +153,13 @@ def _check_data(file: YamlFile, data: Mapping[str, Any]) -> None:
         names = data.get(key) or []
         for name in dict.fromkeys(name for name in names if names.count(name) > 1):
             file.problem(f"data.{key}", f"'data.{key}' lists {name!r} twice: list it once")
+    sources = list(data.get("train") or [])
+    for name, passes in (data.get("passes") or {}).items():
+        where = f"data.passes.{name}"
+        if name not in sources:
+            file.problem(where, f"{where!r} is not in data.train", did_you_mean(str(name), sources))
+        elif not isinstance(passes, (int, float)) or isinstance(passes, bool) or passes <= 0:
+            file.problem(where, f"{where!r} is {passes!r}: give a positive number, or take it out of data.train")
     for key in ("train_limit", "eval_limit"):
         if data.get(key) is not None and data[key] < 1:
             file.problem(f"data.{key}", f"'data.{key}' is {data[key]}: give at least 1, or leave it out")

@@ -1,35 +1,38 @@
-"""Examples as trees with targets: what a model reads, what it should say where, and what else it might have said."""
+"""Examples as trees with targets: what a model reads, what it is asked where, and what is right."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint, SpanWriter
+from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.examples import Example
 from seqgpt.grounding import by_label
-from seqgpt.rendered import Mark
-from seqgpt.results import Classification, Extraction
+from seqgpt.results import Classification, Extraction, Span
 from seqgpt.templates import Template
-from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES, write_spans
+from seqgpt.templates.marks import END, NONE, YES, write_span
+
+Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Target:
-    """One token that a model should say.
+    """A question to the model: which of some tokens come next.
 
     Attributes:
-        offset: Position within the branch after which it is said; -1 is the last token of the prompt.
-        token: The token.
-        allowed: All tokens that prediction would allow here, this one included; empty for the whole vocabulary.
+        offset: Position within the branch after which it is asked; -1 is the last token of the prompt.
+        options: The tokens that prediction would allow here.
+        right: Those of them that are right.
+        one_of: Exactly one is right; else any number may be, and each is a question by itself.
     """
 
     offset: int
-    token: int
-    allowed: tuple[int, ...]
+    options: Tokens
+    right: frozenset[int]
+    one_of: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,72 +41,82 @@ class Encoded:
 
     Attributes:
         tree: What the model reads.
-        targets: For each branch of the tree, what it should say.
+        targets: For each branch of the tree, what is asked.
     """
 
     tree: Tree
     targets: tuple[tuple[Target, ...], ...]
 
 
+_Branches = list[tuple[Tokens, tuple[Target, ...]]]
+
+
 def encode(example: Example, vocabulary: Vocabulary, template: Template) -> Encoded:
     """Encode an example exactly as prediction would read and constrain it.
 
-    A single-label task has one branch, its right answer; the other tasks have one for each label.
+    A single-label task has one branch, its right answer; the others have one for each label, and for each span of a
+    label after its first. A span is learnt without the white space at its edges, which no prediction has.
     """
     plan = make_plan(example.text, example.task, vocabulary, template)
-    marks = {mark: vocabulary.mark(mark) for mark in (NONE, SKIP, NEXT, END, YES)}
     gold = example.gold
     if isinstance(gold, Extraction):
-        branches = _spans(plan, gold, vocabulary, marks)
+        branches = _spans(plan, gold, vocabulary)
     elif example.task.multi_label:
-        branches = _judgements(plan, gold, marks)
+        branches = _judgements(plan, gold, vocabulary)
     else:
-        branches = [_choice(plan, gold, marks)]
+        branches = [_choice(plan, gold, vocabulary)]
     return Encoded(Tree(plan.prompt, [ids for ids, _ in branches]), tuple(targets for _, targets in branches))
 
 
-def _spans(
-    plan: Plan, gold: Extraction, vocabulary: Vocabulary, marks: Mapping[Mark, int]
-) -> list[tuple[tuple[int, ...], tuple[Target, ...]]]:
+def _spans(plan: Plan, gold: Extraction, vocabulary: Vocabulary) -> _Branches:
     constraint = SpanConstraint(plan.text, vocabulary)
     groups = by_label(gold.spans)
     branches = []
     for label, cue in zip(plan.task.labels, plan.branches, strict=True):
-        answer = vocabulary.encode_pieces(write_spans(groups.get(label, []), plan.text))
-        allowed = _options(answer, SpanWriter(constraint, marks))
-        targets = tuple(
-            Target(len(cue) - 1 + i, token, options)
-            for i, (token, options) in enumerate(zip(answer, allowed, strict=True))
-        )
-        branches.append((cue + answer[:-1], targets))
+        stripped = dict.fromkeys(_strip(span) for span in groups.get(label, []) if span.text.strip())
+        answers = [vocabulary.encode_pieces(write_span(span, plan.text)) for span in stripped]
+        branches += _paths(cue, answers, constraint, vocabulary.mark(END))
     return branches
 
 
-def _judgements(
-    plan: Plan, gold: Classification, marks: Mapping[Mark, int]
-) -> list[tuple[tuple[int, ...], tuple[Target, ...]]]:
-    both = (marks[YES], marks[NONE])
+def _paths(cue: Tokens, answers: Sequence[Tokens], constraint: SpanConstraint, end: int) -> _Branches:
+    """Return a branch for each span; what follows a beginning that several spans share is asked once."""
+    following: dict[Tokens, set[int]] = {(): set()}
+    for answer in answers:
+        for i, token in enumerate(answer):
+            following.setdefault(answer[:i], set()).add(token)
+    branches = []
+    for answer in answers or [(end,)]:  # of a label without spans, only how they would begin is asked
+        states = [None, *constraint.path(answer[:-1])]
+        targets = []
+        for i, written in enumerate(states):
+            if answer[:i] in following:
+                ends = (end,) if written and constraint.place(written) else ()
+                right = frozenset(following.pop(answer[:i]))
+                targets.append(Target(len(cue) - 1 + i, (*ends, *constraint.following(written)), right))
+        branches.append((cue + answer[:-1], tuple(targets)))
+    return branches
+
+
+def _strip(span: Span) -> Span:
+    start = span.start + len(span.text) - len(span.text.lstrip())
+    text = span.text.strip()
+    return Span(span.label, text, start, start + len(text))
+
+
+def _judgements(plan: Plan, gold: Classification, vocabulary: Vocabulary) -> _Branches:
+    yes = (vocabulary.mark(YES),)
     return [
-        (cue, (Target(len(cue) - 1, marks[YES] if label in gold.labels else marks[NONE], both),))
+        (cue, (Target(len(cue) - 1, yes, frozenset(yes if label in gold.labels else ())),))
         for label, cue in zip(plan.task.labels, plan.branches, strict=True)
     ]
 
 
-def _choice(plan: Plan, gold: Classification, marks: Mapping[Mark, int]) -> tuple[tuple[int, ...], tuple[Target, ...]]:
-    none = (marks[NONE],)
+def _choice(plan: Plan, gold: Classification, vocabulary: Vocabulary) -> tuple[Tokens, tuple[Target, ...]]:
+    none = (vocabulary.mark(NONE),)
     trie = ChoiceConstraint([*plan.branches, none] if plan.task.none else plan.branches)
     answer = plan.branches[plan.task.labels.index(gold.labels[0])] if gold.labels else none
-    targets = tuple(Target(i - 1, token, trie.next_tokens(answer[:i])) for i, token in enumerate(answer))
+    targets = tuple(
+        Target(i - 1, trie.next_tokens(answer[:i]), frozenset([token]), one_of=True) for i, token in enumerate(answer)
+    )
     return answer[:-1], targets
-
-
-def _options(answer: Sequence[int], writer: SpanWriter) -> list[tuple[int, ...]]:
-    """Follow an answer with the grammar; where it leaves it (a gold span with white space at its edge), allow all."""
-    allowed: list[tuple[int, ...]] = []
-    for token in answer:
-        options = tuple(writer.options())
-        if token not in options:
-            break
-        allowed.append(options)
-        writer.feed(token)
-    return allowed + [()] * (len(answer) - len(allowed))

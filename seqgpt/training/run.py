@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def run_training(config: RunConfig) -> SeqGPT:
     examples = [
         example
         for name in config.data.train
-        for example in _read(name, "train", config.data, limit=config.data.train_limit)
+        for example in _repeat(_read(name, "train", config.data, limit=config.data.train_limit), name, config.data)
     ]
     held_out = {
         title: _read(name, "validation", config.data, limit=config.data.eval_limit)
@@ -146,6 +147,16 @@ def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list
     if not examples:
         raise DataError(f"{name}: every row was skipped. Correct the rows.")
     return examples
+
+
+def _repeat(examples: list[Example], name: str, data: DataConfig) -> list[Example]:
+    """Return the examples of a source as often as they come in an epoch, each time under an id of its own."""
+    times, rest = divmod(data.passes.get(name, 1.0), 1.0)
+    repeated = [*examples]
+    for i in range(1, int(times)):
+        repeated += [dataclasses.replace(example, id=f"{example.id}~{i}") for example in examples]
+    few = random.Random(name).sample(examples, round(rest * len(examples)))  # noqa: S311 (not for secrets)
+    return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
 
 
 def _titles(sources: Sequence[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -23,11 +24,14 @@ from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
+from seqgpt.templates.marks import NONE
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.label_order import draw, shuffle_labels
 from seqgpt.training.lengths import example_too_long, question_too_long
+from seqgpt.training.optimizer import muon_and_adamw
+from seqgpt.training.replace_mentions import MentionReplacement
 
 STATE_FILE = "trainer_state.json"
 """In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
@@ -37,10 +41,19 @@ Examples = Sequence[Example] | str | Path
 
 
 class TrainingSet(Dataset[Encoded]):
-    """Examples that are encoded as they are asked for, with labels drawn anew in every epoch."""
+    """Examples that are encoded as they are asked for, with labels and mentions drawn anew in every epoch."""
 
-    def __init__(self, examples: Sequence[Example], model: SeqGPT, *, seed: int, max_labels: int) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        model: SeqGPT,
+        *,
+        seed: int,
+        max_labels: int,
+        replace_mentions: float = 0.0,
+    ) -> None:
         self._examples = examples
+        self._replace_mentions = MentionReplacement(examples, replace_mentions)
         self._model = model
         self._seed = seed
         self._max_labels = max_labels
@@ -63,8 +76,15 @@ class TrainingSet(Dataset[Encoded]):
 
     def __getitem__(self, index: int) -> Encoded:
         example = self._examples[index]
-        random_ = draw(self._seed, int(self._epoch[0]), example.id or str(index))
-        shown = shuffle_labels(example, random_, self._max_labels)
+        encoded = self._encode(self._replace_mentions(example, self._draw(index)), index)
+        fits = encoded.tree.longest < self._model.max_positions
+        return encoded if fits else self._encode(example, index)
+
+    def _draw(self, index: int) -> random.Random:
+        return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index))
+
+    def _encode(self, example: Example, index: int) -> Encoded:
+        shown = shuffle_labels(example, self._draw(index), self._max_labels)
         return encode(shown, self._model.vocabulary, self._model.template)
 
 
@@ -110,7 +130,9 @@ class Trainer(transformers.Trainer):
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
-        training_set = TrainingSet(examples, model, seed=args.seed, max_labels=args.max_labels)
+        training_set = TrainingSet(
+            examples, model, seed=args.seed, max_labels=args.max_labels, replace_mentions=args.replace_mentions
+        )
         for index in range(len(examples)):
             problem = training_set.too_long(index)
             if problem:
@@ -163,6 +185,20 @@ class Trainer(transformers.Trainer):
         self.save_model()
         return output
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Create the optimizer that the arguments ask for."""
+        args = cast(TrainingArguments, self.args)
+        if self.optimizer is None and args.muon_learning_rate is not None:
+            self.optimizer = muon_and_adamw(
+                model if model is not None else self.seqgpt.model,
+                muon_learning_rate=args.muon_learning_rate,
+                learning_rate=args.learning_rate,
+                weight_decay=args.weight_decay,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+            )
+        return super().create_optimizer(model)
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -175,7 +211,8 @@ class Trainer(transformers.Trainer):
         outputs = model(**arguments, logits_to_keep=inputs["keep"], use_cache=False)
         # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
         logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
-        loss = answer_loss(logits, inputs["labels"], inputs["allowed"])
+        none = self.seqgpt.vocabulary.mark(NONE)
+        loss = answer_loss(logits, inputs["options"], inputs["right"], inputs["one_of"], none)
         loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens

@@ -1,25 +1,24 @@
 """The engine again, slow and plain: brute force over all strings of a text, one label and one token at a time."""
 
-import math
-
 import torch
 
+from seqgpt.engine.decoder import THRESHOLD
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.grounding import occurrences
 from seqgpt.model import SeqGPT
 from seqgpt.tasks import AtomicTask
-from seqgpt.templates.marks import END, NEXT, NONE, SKIP, YES, lead
+from seqgpt.templates.marks import END, NONE, SKIP, YES, lead
 
 Offsets = tuple[int, int]
 
 
 class Grammar:
-    """What may be said of a text after ``spans``, ``skips`` skip marks and ``written`` bytes of another span."""
+    """What may be said of a text after ``written`` bytes of a span and ``skips`` skip marks."""
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self.none, self.skip, self.next, self.end = (vocabulary.mark(mark) for mark in (NONE, SKIP, NEXT, END))
+        self.none, self.skip, self.end = (vocabulary.mark(mark) for mark in (NONE, SKIP, END))
         strings = {text[i:j] for i in range(len(text)) for j in range(i + 1, len(text) + 1)}
         self.places = {
             lead(string).encode(): [(start, start + len(string)) for start in occurrences(string, text)]
@@ -27,33 +26,25 @@ class Grammar:
             if string == string.strip()
         }
 
-    def later(self, after: Offsets) -> dict[bytes, list[Offsets]]:
-        return {string: [p for p in places if p > after] for string, places in self.places.items()}
-
-    def options(self, spans: list[Offsets], skips: int, written: bytes) -> set[int]:
-        later = self.later(spans[-1] if spans else (-1, -1))
-        strings = [string for string, places in later.items() if len(places) > skips]
-        rests = {string[len(written) :] for string in strings if string.startswith(written)}
-        options = {
-            self.vocabulary.token_of[rest[:length]]
-            for rest in rests
-            for length in range(1, len(rest) + 1)
-            if rest[:length] in self.vocabulary.token_of
-        }
-        if written:
-            if b"" in rests:
-                options.add(self.end)
-                if any(self.later(later[written][skips]).values()):
-                    options.add(self.next)
-            return options
-        if any(len(places) > skips + 1 for places in later.values()):
+    def options(self, written: bytes, skips: int) -> set[int]:
+        options = set()
+        if not skips:
+            rests = {string[len(written) :] for string in self.places if string.startswith(written)}
+            options = {
+                self.vocabulary.token_of[rest[:length]]
+                for rest in rests
+                for length in range(1, len(rest) + 1)
+                if rest[:length] in self.vocabulary.token_of
+            }
+        if self.place(written, skips):
+            options.add(self.end)
+        if self.place(written, skips + 1):
             options.add(self.skip)
-        if not spans and not skips:
-            options.add(self.none)
         return options
 
-    def close(self, spans: list[Offsets], skips: int, written: bytes) -> Offsets:
-        return self.later(spans[-1] if spans else (-1, -1))[written][skips]
+    def place(self, written: bytes, skips: int) -> Offsets | None:
+        places = self.places.get(written, [])
+        return places[skips] if skips < len(places) else None
 
 
 def plain_logits(model: SeqGPT, ids: list[int]) -> torch.Tensor:
@@ -62,7 +53,7 @@ def plain_logits(model: SeqGPT, ids: list[int]) -> torch.Tensor:
         return model.model(input_ids=torch.tensor([ids], device=model.model.device), use_cache=False).logits[0].float()
 
 
-def extract(model: SeqGPT, text: str, task: AtomicTask) -> dict[str, list[tuple[Offsets, float]]]:
+def extract(model: SeqGPT, text: str, task: AtomicTask) -> dict[str, dict[Offsets, float]]:
     """Return for each label its spans with their scores."""
     plan = make_plan(text, task, model.vocabulary, model.template)
     grammar = Grammar(text, model.vocabulary)
@@ -72,34 +63,24 @@ def extract(model: SeqGPT, text: str, task: AtomicTask) -> dict[str, list[tuple[
     }
 
 
-def _spans(model: SeqGPT, ids: list[int], grammar: Grammar) -> list[tuple[Offsets, float]]:
-    spans: list[Offsets] = []
-    scores: list[float] = []
-    skips, written, probability = 0, b"", 1.0
-    while True:
-        options = grammar.options(spans, skips, written)
-        hidden = torch.full((len(grammar.vocabulary),), -math.inf)
-        hidden[list(options)] = 0.0
-        odds = (plain_logits(model, ids)[-1][: len(hidden)] + hidden).softmax(-1)
-        if grammar.none in options:
-            if odds[grammar.none] > 0.5:
-                return []
-            odds[grammar.none] = 0.0
-        close = float(odds[grammar.end] + odds[grammar.next])
-        marks = torch.tensor([grammar.end, grammar.next])
-        if close >= float(odds.index_fill(0, marks, -1.0).max()):
-            spans.append(grammar.close(spans, skips, written))
-            scores.append(probability * close)
-            token = grammar.next if odds[grammar.next] > odds[grammar.end] else grammar.end
+def _spans(model: SeqGPT, cue: list[int], grammar: Grammar) -> dict[Offsets, float]:
+    found: dict[Offsets, float] = {}
+
+    def follow(tokens: list[int], written: bytes, skips: int, probability: float) -> None:
+        logits = plain_logits(model, [*cue, *tokens])[-1]
+        for token in grammar.options(written, skips):
+            grown = probability * float((logits[token] - logits[grammar.none]).sigmoid())
+            if grown <= THRESHOLD:
+                continue
             if token == grammar.end:
-                return list(zip(spans, scores, strict=True))
-            skips, written, probability = 0, b"", float(odds[token]) / close
-        else:
-            token = int(odds.index_fill(0, marks, -1.0).argmax())
-            probability *= float(odds[token])
-            skips += token == grammar.skip
-            written += model.vocabulary.bytes_of[token]
-        ids = [*ids, token]
+                place = grammar.place(written, skips)
+                found[place] = max(grown, found.get(place, 0.0))
+            else:
+                more = model.vocabulary.bytes_of[token]
+                follow([*tokens, token], written + more, skips + (token == grammar.skip), grown)
+
+    follow([], b"", 0, 1.0)
+    return found
 
 
 def classify(model: SeqGPT, text: str, task: AtomicTask) -> dict[str | None, float]:

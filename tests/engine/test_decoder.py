@@ -9,6 +9,7 @@ from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward
 from seqgpt.results import Classification
 from seqgpt.tasks import AtomicTask
+from seqgpt.templates.marks import lead
 from tests.alike import assert_alike
 from tests.engine import reference
 from tests.strategies import label_sets, quick, tasks, texts
@@ -30,17 +31,10 @@ SEVERAL = AtomicTask.classify({"praise": "pleased", "抱怨": ""}, multi_label=T
 TASKS = [SPANS, ONE, ONE_OR_NONE, SEVERAL]
 
 
-@pytest.fixture
-def short_answers(monkeypatch):
-    monkeypatch.setattr(decoder, "MAX_ANSWER_TOKENS", 16)
-
-
 @quick
 @given(asked=st.lists(st.tuples(texts, tasks()), min_size=1, max_size=4), seed=st.integers(0, 2))
 def test_every_answer_is_grounded_and_well_formed(asked, seed, tiny):
-    with pytest.MonkeyPatch.context() as patch:  # as a fixture it would not be reset for every example
-        patch.setattr(decoder, "MAX_ANSWER_TOKENS", 12)
-        results = tiny("qwen3", seed).predict_pairs(asked)
+    results = tiny("qwen3", seed).predict_pairs(asked)
     for (text, task), result in zip(asked, results, strict=True):
         assert (result.text, result.task) == (text, task)  # the results check all else themselves
         if isinstance(result, Classification):
@@ -48,11 +42,11 @@ def test_every_answer_is_grounded_and_well_formed(asked, seed, tiny):
             assert all(0 <= score <= 1 for score in result.scores.values())
             assert not result.truncated
         else:
-            assert all(span.text == span.text.strip() and 0 < span.score <= 1 for span in result.spans)
+            assert all(span.text == span.text.strip() and 0.5 < span.score <= 1 for span in result.spans)
 
 
 @pytest.mark.parametrize("model_type", ["qwen3", "gpt2", "bloom", "mistral"])
-def test_a_batch_equals_one_by_one(model_type, tiny, short_answers):
+def test_a_batch_equals_one_by_one(model_type, tiny):
     model = tiny(model_type)
     together = model.predict(TEXTS, TASKS, batch_size=8)
     for text, results in zip(TEXTS, together, strict=True):
@@ -60,7 +54,7 @@ def test_a_batch_equals_one_by_one(model_type, tiny, short_answers):
             assert_alike(results[task.name], model.predict(text, task, batch_size=1))
 
 
-def test_other_tasks_and_labels_in_the_batch_change_nothing(tiny, short_answers):
+def test_other_tasks_and_labels_in_the_batch_change_nothing(tiny):
     model = tiny("qwen3", 1)
     pairs = [(text, task) for text in TEXTS[:3] for task in (*TASKS, AtomicTask.extract(["date"]))]
     for (text, task), result in zip(pairs, model.predict_pairs(pairs, batch_size=32), strict=True):
@@ -68,7 +62,7 @@ def test_other_tasks_and_labels_in_the_batch_change_nothing(tiny, short_answers)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_rows_equal_trees(seed, tiny, short_answers):
+def test_rows_equal_trees(seed, tiny):
     model = tiny("qwen3", seed)
     rows = TreeForward(model.model)
     rows.layout = "rows"
@@ -91,7 +85,7 @@ def counting(forward, monkeypatch):
 
 
 @pytest.mark.parametrize("most", [1, 3, 5])
-def test_rows_are_computed_a_few_at_once(most, tiny, short_answers, monkeypatch):
+def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
     model = tiny("bloom")
     expected = model.predict(TEXTS[:3], TASKS)
     passes = counting(model.forward, monkeypatch)
@@ -117,7 +111,7 @@ def test_of_whole_labels_only_the_tokens_that_tell_them_apart_are_computed(tiny,
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_raw_answer_means_the_result(seed, tiny, short_answers):
+def test_the_raw_answer_means_the_result(seed, tiny):
     for text, results in zip(TEXTS, tiny("qwen3", seed).predict(TEXTS, TASKS), strict=True):
         for task in TASKS:
             result = results[task.name]
@@ -139,8 +133,7 @@ def test_spans_are_those_of_the_reference(model_type, text, tiny):
     model = tiny(model_type)
     result = model.predict(text, SPANS)
     for label, expected in reference.extract(model, text, SPANS).items():
-        assert [(span.start, span.end) for span in result[label]] == [place for place, _ in expected]
-        assert [span.score for span in result[label]] == pytest.approx([score for _, score in expected], abs=1e-4)
+        assert {(span.start, span.end): span.score for span in result[label]} == pytest.approx(expected, abs=1e-4)
 
 
 @quick
@@ -150,7 +143,7 @@ def test_spans_are_those_of_the_reference_for_any_text(text, labels, tiny):
     result = tiny("llama").predict(text, task)
     assert not result.truncated
     for label, expected in reference.extract(tiny("llama"), text, task).items():
-        assert [(span.start, span.end) for span in result[label]] == [place for place, _ in expected]
+        assert {(span.start, span.end) for span in result[label]} == set(expected)
 
 
 @pytest.mark.parametrize("model_type", ["qwen3", "llama", "bloom"])
@@ -176,30 +169,30 @@ def test_a_single_label_is_certain(tiny):
     assert result.labels == ("only",)
 
 
-@pytest.mark.parametrize("limit", [1, 3])
-def test_an_answer_that_is_too_long_is_cut_and_says_so(limit, tiny, monkeypatch):
+def test_a_span_that_is_too_long_is_left_out_and_says_so(tiny, monkeypatch):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
     whole = model.predict(text, SPANS)
     assert not whole.truncated
-    long = [label for label in SPANS.labels if len(whole[label]) > 2]
-    assert long
-    monkeypatch.setattr(decoder, "MAX_ANSWER_TOKENS", limit)
+    lengths = {span: len(model.vocabulary.encode(lead(span.text))) for span in whole.spans}
+    limit = max(lengths.values()) - 1
+    monkeypatch.setattr(decoder, "MAX_SPAN_TOKENS", limit)
     cut = model.predict(text, SPANS)
     assert cut.truncated
-    for label in long:
-        assert f"the answer of {label!r} was cut after {limit} tokens: later spans may be missing." in cut.warnings
-        assert_begins(whole[label], cut[label])
+    assert {span for span, length in lengths.items() if length <= limit} <= set(cut.spans) < set(whole.spans)
+    for label in {span.label for span in set(whole.spans) - set(cut.spans)}:
+        assert f"a span of {label!r} was not found: it has more than {limit} tokens." in cut.warnings
 
 
-def test_an_answer_ends_where_the_model_does(tiny):
+def test_only_the_likeliest_beginnings_are_followed(tiny, monkeypatch):
+    model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
+    monkeypatch.setattr(decoder, "MAX_PATHS", 1)
+    result = model.predict(text, SPANS)
+    assert result.truncated
+    assert any("may be missing: more than 1 were likely" in warning for warning in result.warnings)
+
+
+def test_a_span_that_the_model_has_no_positions_for_is_left_out(tiny):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
     plan = model._plan(text, AtomicTask.extract(["person"]))
-    (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 2).answer([plan])
-    # Two tokens have a position; a third was chosen, and could not be read.
-    assert result.warnings == ("the answer of 'person' was cut after 3 tokens: later spans may be missing.",)
-
-
-def assert_begins(whole, part):
-    assert len(part) < len(whole)
-    for one, other in zip(whole, part, strict=False):
-        assert (one.start, one.end) == (other.start, other.end)
+    (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 1).answer([plan])
+    assert result.warnings == ("a span of 'person' was not found: it has more than 1 tokens.",)

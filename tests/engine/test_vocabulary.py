@@ -9,11 +9,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from seqgpt.data.sample import load_sample
-from seqgpt.engine.constraint import SpanConstraint, SpanWriter
+from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ModelError
 from seqgpt.rendered import Mark
-from seqgpt.templates.marks import END, MARKS, NEXT, NONE, SKIP
+from seqgpt.templates.marks import END, MARKS
 from seqgpt.tokenizer import END_OF_TEXT, PAD, add_marks
 from tests.strategies import quick, texts
 
@@ -89,11 +89,10 @@ def test_encoding_agrees_with_the_tokenizer(style, vocabularies):
 def test_a_span_can_be_written_with_the_tokens_of_the_tokenizer(style, vocabularies):
     vocabulary = vocabularies[style]
     text = "Tim Cook visited 上海 🙂 yesterday."
-    writer = SpanWriter(SpanConstraint(text, vocabulary), {m: vocabulary.mark(m) for m in (END, NEXT, NONE, SKIP)})
-    for token in vocabulary.encode_pieces([" Cook visited", NEXT, "上海", NEXT, " 🙂 yesterday", END]):
-        assert token in writer.options()
-        writer.feed(token)
-    assert [text[start:end] for start, end in writer.spans] == ["Cook visited", "上海", "🙂 yesterday"]
+    constraint = SpanConstraint(text, vocabulary)
+    for words in (" Cook visited", "上海", " 🙂 yesterday"):
+        start, end = constraint.place(constraint.path(vocabulary.encode(words))[-1])
+        assert text[start:end] == words.lstrip()
 
 
 def test_prefixes_are_all_tokens_that_data_begins_with(vocabularies):

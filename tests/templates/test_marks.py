@@ -14,7 +14,6 @@ from seqgpt.templates.marks import (
     END,
     IS,
     MARKS,
-    NEXT,
     NONE,
     SKIP,
     YES,
@@ -133,7 +132,7 @@ def test_other_words_are_led_by_a_space(word):
 
 
 def test_marks_are_distinct_and_all_described():
-    assert len(MARKS) == 13
+    assert len(MARKS) == 12
     assert all(is_mark(mark) and words.strip() for mark, words in MARKS.items())
 
 
@@ -150,24 +149,32 @@ def test_cue_and_choice_begin_and_make_answers():
     assert "".join(cue("who")) + NONE in PEOPLE.answer({})
 
 
-def test_a_string_stands_for_its_first_occurrence_after_the_span_before_it():
+def test_a_string_stands_for_its_first_occurrence():
     text = "Ann, Ann and Ann"
     spans = [Span("who", "Ann", 0, 3), Span("who", "Ann", 13, 16)]
-    assert write_spans(spans, text) == [" Ann", NEXT, SKIP, " Ann", END]
-    assert read_spans("who", [" Ann", NEXT, SKIP, " Ann", END], text) == spans
+    assert write_spans(spans, text) == [" Ann", END, " Ann", SKIP, SKIP, END]
+    assert read_spans("who", [" Ann", END, " Ann", SKIP, SKIP, END], text) == spans
 
 
-def test_spans_with_the_same_start_stand_shortest_first():
+def test_a_span_is_written_the_same_whatever_stands_beside_it():
     text = "New York New York City"
     spans = [Span("where", "New York", 9, 17), Span("where", "New York City", 9, 22)]
-    assert write_spans(spans, text) == [SKIP, " New York", NEXT, " New York City", END]
-    assert read_spans("where", write_spans(spans, text), text) == spans
+    alone = [piece for span in spans for piece in write_spans([span], text)]
+    assert write_spans(spans, text) == alone == [" New York", SKIP, END, " New York City", END]
+
+
+def test_spans_are_read_in_any_order_but_once():
+    text = "Ann, Bob"
+    spans = {Span("who", "Ann", 0, 3), Span("who", "Bob", 5, 8)}
+    assert set(read_spans("who", [" Bob", END, " Ann", END], text)) == spans
+    with pytest.raises(AnswerError, match="'Ann' of 'who' is written twice"):
+        read_spans("who", [" Ann", END, " Ann", END], text)
 
 
 def test_place_counts_skips():
-    assert place("x", "a", "aaa", (-1, -1), 1) == Span("x", "a", 1, 2)
-    with pytest.raises(GroundingError, match="does not occur in the text where"):
-        place("x", "a", "aaa", (1, 2), 1)
+    assert place("x", "a", "aaa", 1) == Span("x", "a", 1, 2)
+    with pytest.raises(GroundingError, match="occurs 3× in the text, and the answer means occurrence 4"):
+        place("x", "a", "aaa", 3)
 
 
 def test_labels_may_be_answered_in_any_order():
@@ -176,7 +183,7 @@ def test_labels_may_be_answered_in_any_order():
 
 
 def test_without_a_text_spans_are_taken_as_unrepeated_strings():
-    assert str(PEOPLE.answer({"who": ["Ann", "Bob"]})) == " who<|is|> Ann<|next|> Bob<|end|> where<|is|><|none|>"
+    assert str(PEOPLE.answer({"who": ["Ann", "Bob"]})) == " who<|is|> Ann<|end|> Bob<|end|> where<|is|><|none|>"
 
 
 def test_the_raw_answer_is_kept_as_a_plain_string():
@@ -191,16 +198,18 @@ def test_the_raw_answer_is_kept_as_a_plain_string():
         "",
         "Ann",
         " who<|is|> Ann",
-        " who<|is|> Ann<|next|><|end|> where<|is|><|none|>",
-        " who<|is|> Ann<|skip|><|end|> where<|is|><|none|>",
+        " who<|is|> Ann<|end|><|end|> where<|is|><|none|>",
+        " who<|is|> Ann<|end|><|none|> where<|is|><|none|>",
+        " who<|is|><|none|><|none|> where<|is|><|none|>",
+        " who<|is|><|skip|> Ann<|end|> where<|is|><|none|>",
         " who<|is|><|skip|><|end|> where<|is|><|none|>",
         " who<|is|><|end|> where<|is|><|none|>",
         " who<|is|> Ann<|none|> where<|is|><|none|>",
-        " who<|is|><|next|> Ann<|end|> where<|is|><|none|>",
         " who<|is|> Ann<|yes|><|end|> where<|is|><|none|>",
         " who<|is|><|none|>",
         " who<|is|><|none|> who<|is|><|none|> where<|is|><|none|>",
         " who<|is|><|none|> where<|is|><|none|> junk",
+        "junk<|none|> who<|is|><|none|> where<|is|><|none|>",
         " who<|is|><|none|> where<|is|><|none|><|none|>",
         r" who<\|is|><|none|> where<|is|><|none|>",
         " who<|none|> where<|is|><|none|>",
@@ -250,7 +259,7 @@ def test_a_label_that_was_not_asked_is_refused():
 
 
 def test_a_span_that_is_not_in_the_text_is_refused():
-    with pytest.raises(GroundingError, match="'Bob' of 'who' does not occur"):
+    with pytest.raises(GroundingError, match="'Bob' of 'who' occurs 0×"):
         PEOPLE.parse(" who<|is|> Bob<|end|> where<|is|><|none|>", "Ann")
 
 
@@ -262,8 +271,8 @@ def test_words_spelt_like_a_mark_are_not_that_mark():
     assert read_spans("x", [Mark("<|none|>")], "x") == []
 
 
-@pytest.mark.parametrize("pieces", [[], [" a"], [" a", NEXT], [" a", END, NEXT, " b", END], [" a", END, END]])
-def test_read_spans_wants_one_end_at_the_end(pieces):
+@pytest.mark.parametrize("pieces", [[], [" a"], [" a", SKIP], [" a", NONE], [" a", END, " b"], [" a", END, END]])
+def test_read_spans_wants_one_end_after_each_span(pieces):
     with pytest.raises(AnswerError):
         read_spans("x", pieces, "a b")
 

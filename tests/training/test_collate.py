@@ -6,12 +6,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import logsigmoid
+from torch.nn.utils.rnn import pad_sequence
 
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.forward import TreeForward
 from seqgpt.examples import Example
-from seqgpt.training.collate import NOT_ALLOWED, answer_loss, collate
-from seqgpt.training.encode import encode
+from seqgpt.templates.marks import NONE
+from seqgpt.training.collate import NO_OPTION, answer_loss, collate
+from seqgpt.training.encode import Target, encode
 from tests.strategies import quick
 
 
@@ -24,22 +27,32 @@ def encoded(still_model, eight):
 
 def naive_losses(model, encoded):
     """Compute each target's loss in a row of its own, with no mask and no positions: the model as it comes."""
+    none = model.vocabulary.mark(NONE)
     losses = []
     for example in encoded:
         for branch, targets in zip(example.tree.branches, example.targets, strict=True):
             row = [*example.tree.prompt, *branch]
-            odds = model.model(input_ids=torch.tensor([row])).logits[0]
-            for target in targets:
-                at = odds[len(example.tree.prompt) + target.offset]
-                options = list(target.allowed) or list(range(len(at)))
-                losses.append(-at[options].log_softmax(-1)[options.index(target.token)])
+            odds = model.model(input_ids=torch.tensor([row])).logits[0, len(example.tree.prompt) - 1 :]
+            losses += [loss_of(odds[target.offset + 1], target, none) for target in targets]
     return torch.stack(losses)
+
+
+def loss_of(logits, target, none):
+    if target.one_of:
+        (right,) = target.right
+        options = list(target.options)
+        return -logits[options].log_softmax(-1)[options.index(right)]
+    signs = [1.0 if token in target.right else -1.0 for token in target.options]
+    return -sum(
+        logsigmoid(sign * (logits[token] - logits[none])) for sign, token in zip(signs, target.options, strict=True)
+    )
 
 
 def batch_loss(model, forward, encoded, row_tokens):
     batch = collate(encoded, forward, row_tokens)
     logits = model.model(**forward.inputs(batch["batch"]), logits_to_keep=batch["keep"], use_cache=False).logits
-    return answer_loss(logits, batch["labels"], batch["allowed"]), len(batch["labels"])
+    none = model.vocabulary.mark(NONE)
+    return answer_loss(logits, batch["options"], batch["right"], batch["one_of"], none), len(batch["labels"])
 
 
 @pytest.mark.parametrize("layout", ["tree", "rows"])
@@ -66,43 +79,50 @@ def test_gradients_are_the_same_too(model, encoded):
         assert torch.allclose(packed[name], weight.grad, atol=1e-6), name
 
 
-def test_every_target_stands_where_it_is_said(still_model, encoded):
+def test_every_target_stands_where_it_is_asked(still_model, encoded):
     batch = collate(encoded, still_model.forward, 200)
-    assert batch["keep"].sum() == len(batch["labels"]) == sum(len(t) for e in encoded for t in e.targets)
-    assert sorted(batch["labels"].tolist()) == sorted(t.token for e in encoded for ts in e.targets for t in ts)
+    targets = [target for example in encoded for targets in example.targets for target in targets]
+    assert batch["keep"].sum() == len(batch["labels"]) == len(targets)
     assert batch["shift_labels"] is batch["labels"]
-    for token, allowed in zip(batch["labels"].tolist(), batch["allowed"].tolist(), strict=True):
-        assert token in allowed or set(allowed) == {NOT_ALLOWED}
-
-
-def brute_force(logits, labels, allowed):
-    total = 0.0
-    for row, label, options in zip(logits.double(), labels.tolist(), allowed.tolist(), strict=True):
-        asked = [token for token in options if token != NOT_ALLOWED] or list(range(len(row)))
-        total += float(row[asked].exp().sum().log() - row[label])
-    return total
+    found = [
+        (tuple(token for token in options if token != NO_OPTION), one_of)
+        for options, one_of in zip(batch["options"].tolist(), batch["one_of"].tolist(), strict=True)
+    ]
+    assert sorted(found) == sorted((target.options, target.one_of) for target in targets)
+    assert batch["right"].sum() == sum(len(target.right) for target in targets)
+    assert not batch["right"][batch["options"] == NO_OPTION].any()
 
 
 @quick
-@given(n=st.integers(1, 6), vocabulary=st.integers(2, 12), seed=st.integers(0, 1000))
+@given(n=st.integers(1, 6), vocabulary=st.integers(3, 12), seed=st.integers(0, 1000))
 def test_answer_loss_is_brute_force(n, vocabulary, seed):
     random_ = random.Random(seed)  # noqa: S311
     torch.manual_seed(seed)
     logits = torch.randn(n, vocabulary, requires_grad=True)
-    rows, labels = [], []
+    targets = []
     for _ in range(n):
-        options = random_.sample(range(vocabulary), random_.randint(0, vocabulary))
-        labels.append(random_.choice(options or range(vocabulary)))
-        rows.append(options + [NOT_ALLOWED] * (vocabulary - len(options)))
-    loss = answer_loss(logits, torch.tensor(labels), torch.tensor(rows))
-    assert float(loss.detach()) == pytest.approx(
-        brute_force(logits.detach(), torch.tensor(labels), torch.tensor(rows)), abs=1e-4
+        options = tuple(random_.sample(range(1, vocabulary), random_.randint(1, vocabulary - 1)))
+        one_of = random_.random() < 0.5
+        right = random_.sample(options, 1 if one_of else random_.randint(0, len(options)))
+        targets.append(Target(0, options, frozenset(right), one_of))
+    options = [torch.tensor(target.options) for target in targets]
+    right = [torch.tensor([token in target.right for token in target.options]) for target in targets]
+    loss = answer_loss(
+        logits,
+        pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
+        pad_sequence(right, batch_first=True),
+        torch.tensor([target.one_of for target in targets]),
+        0,
     )
+    expected = sum(loss_of(row, target, 0) for row, target in zip(logits, targets, strict=True))
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), abs=1e-4)
     loss.backward()
     assert logits.grad.isfinite().all()
 
 
 def test_answer_loss_of_half_precision_is_summed_in_full():
     logits = torch.zeros(2000, 8, dtype=torch.bfloat16)
-    loss = answer_loss(logits, torch.zeros(2000, dtype=torch.long), torch.full((2000, 1), NOT_ALLOWED))
+    options = torch.arange(8).expand(2000, 8)
+    first = (options == 0) & torch.ones(2000, 1, dtype=torch.bool)
+    loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), 7)
     assert float(loss) == pytest.approx(2000 * torch.tensor(8.0).log().item(), rel=1e-5)

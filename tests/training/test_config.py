@@ -70,11 +70,11 @@ def test_unknown_keys_at_every_level(tmp_path):
 def test_everything_wrong_at_once(tmp_path):
     source = """\
 model: {path: a, config: {model_type: x}, vocab_size: 20}
-data: {train: sample, eval: [a, a], train_limit: 0, on_bad_row: ignore, root: 3}
+data: {train: sample, eval: [a, a], train_limit: 0, on_bad_row: ignore, root: 3, passes: {c: 1}}
 training: {max_steps: many, bf16: 1, learning_rate: fast, output_dir: b, num_train_epochs: true, eval_strategy: 3}
 """
     assert problems(tmp_path, source) == [
-        "a.yaml has 13 problems, correct them all:",
+        "a.yaml has 14 problems, correct them all:",
         "key 'output_dir' is missing: give it text in quotes.",
         "'data.train' is 'sample': give a list of names (line 2).",
         "'data.on_bad_row' is 'ignore': give error or skip (line 2).",
@@ -86,6 +86,7 @@ training: {max_steps: many, bf16: 1, learning_rate: fast, output_dir: b, num_tra
         "'model' needs either path (a folder or hub id) or config (to start from random weights) (line 1).",
         "'model.vocab_size' is too small: give at least 300 (line 1).",
         "'data.eval' lists 'a' twice: list it once (line 2).",
+        "'data.passes.c' is not in data.train (line 2).",
         "'data.train_limit' is 0: give at least 1, or leave it out (line 2).",
         "'training.output_dir' does not belong here: write output_dir at the top level (line 3).",
     ]
@@ -107,6 +108,10 @@ training: {max_steps: many, bf16: 1, learning_rate: fast, output_dir: b, num_tra
         ("  train: [sample]", "  train: [sample, 3]", "'data.train' is ['sample', 3]: give a list of names"),
         ("  train: [sample]", "  eval: [sample]", "'data.train' is missing: list recipes, JSONL files, or sample"),
         ("data:\n  train: [sample]", "", "'data.train' is missing: list recipes, JSONL files, or sample"),
+        ("  train: [sample]", "  train: [sample]\n  passes: {sampel: 2}", "Did you mean 'sample'?"),
+        ("  train: [sample]", "  train: [sample]\n  passes: {sample: 0}", "'data.passes.sample' is 0: give a"),
+        ("  train: [sample]", "  train: [sample]\n  passes: {sample: x}", "'data.passes.sample' is 'x': give a"),
+        ("  train: [sample]", "  train: [sample]\n  passes: 2", "'data.passes' is 2: give a mapping"),
         ("  train: [sample]", "  train: [sample]\n  eval: null", "'data.eval' is None: give a list of names"),
     ],
 )  # fmt: skip

@@ -188,6 +188,18 @@ def test_the_bundled_examples_are_a_source(config, capfd):
     assert "12 examples of 1 source(s), 3 held out" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(("passes", "expected"), [(1, 20), (3, 60), (2.5, 50), (0.25, 5)])
+def test_a_source_comes_as_often_as_the_config_says(passes, expected):
+    data = DataConfig(train=["sample"], passes={"sample": passes})
+    examples = run._read("sample", "train", data, limit=20)
+    repeated = run._repeat(examples, "sample", data)
+    assert len(repeated) == expected
+    assert len({example.id for example in repeated}) == expected  # so that each draws labels of its own
+    assert {example.text for example in repeated} <= {example.text for example in examples}
+    assert passes < 1 or repeated[:20] == examples
+    assert repeated == run._repeat(examples, "sample", data)
+
+
 def test_a_limit_is_a_choice_not_the_first_rows(config, files):
     data = DataConfig(train=["sample"])
     few = run._read("sample", "train", data, limit=10)

@@ -11,6 +11,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError
 from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
+from seqgpt.training.optimizer import Together
 from seqgpt.training.trainer import STATE_FILE, TrainingSet, last_checkpoint
 from tests.training.conftest import make_model
 
@@ -317,7 +318,9 @@ def test_what_transformers_takes_and_this_trainer_does_not(still_model, eight, a
         arguments(label_smoothing_factor=0.1)
 
 
-@pytest.mark.parametrize(("name", "value"), [("max_labels", 1), ("row_tokens", -1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_labels", 1), ("row_tokens", -1), ("replace_mentions", 1.5), ("muon_learning_rate", 0.0)]
+)
 def test_arguments_out_of_range(arguments, name, value):
     with pytest.raises(ConfigError, match=f"{name} is {value}: give"):
         arguments(**{name: value})
@@ -337,6 +340,38 @@ def test_workers_see_the_epoch_change(eight, arguments):
         trainer.train()
         losses.append(steps(trainer))
     assert losses[0] == losses[1]
+
+
+def test_muon_learns_and_goes_on_where_it_stopped(eight, arguments, tmp_path):
+    common = {"muon_learning_rate": 0.02, "save_strategy": "steps", "save_steps": 4, "max_steps": 8}
+    whole = Trainer(make_model(), arguments(output_dir=str(tmp_path / "whole"), **common), eight)
+    whole.train()
+    assert isinstance(unwrapped(whole.optimizer), Together)
+    resumed = Trainer(make_model(seed=1), arguments(output_dir=str(tmp_path / "whole"), **common), eight)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    for one, other in zip(whole.seqgpt.model.parameters(), resumed.seqgpt.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def unwrapped(optimizer):
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def test_mentions_are_replaced_anew_in_every_epoch_if_they_fit(eight):
+    training_set = TrainingSet(eight, make_model(), seed=0, max_labels=4, replace_mentions=1.0)
+    prompts = set()
+    for epoch in range(6):
+        training_set.set_epoch(epoch)
+        prompts.add(tuple(training_set[2].tree.prompt[:20]))
+    assert len(prompts) > 1
+    long = {"text": "word " * 240 + "x", "task": "extract", "labels": ["a"], "answer": {"a": ["x"]}}
+    other = {"text": "y " * 60, "task": "extract", "labels": ["a"], "answer": {"a": ["y " * 59 + "y"]}}
+    examples = [Example.from_dict(long), Example.from_dict(other)]
+    model = make_model()
+    mixed = TrainingSet(examples, model, seed=0, max_labels=4, replace_mentions=1.0)
+    for epoch in range(12):
+        mixed.set_epoch(epoch)
+        assert mixed[0].tree.longest < model.max_positions
 
 
 @pytest.mark.slow
