@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--multi-label", action="store_true", help="classify: several labels may hold")
     predict.add_argument("--none", action="store_true", help='classify: "none of these" is an answer')
     _add_model(predict)
+    _add_threshold(predict)
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
     predict.add_argument(
         "--format", choices=["json", "text"], default="json", help="one JSON object a line, or for people"
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a model on data sets")
     _add_model(evaluate)
+    _add_threshold(evaluate)
     evaluate.add_argument("--recipes", required=True, help="recipe names, JSONL files or 'sample', separated by commas")
     evaluate.add_argument("--split", default="test", help="train, validation or test (default: test)")
     evaluate.add_argument("--limit", type=_count, help="most examples of each, a seeded choice")
@@ -118,6 +120,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or runs/demo)")
+
+
+def _add_threshold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="what the probability of a span, or of one label of several, must exceed (default: the model's own)",
+    )
 
 
 def _count(value: str) -> int:
@@ -139,6 +150,7 @@ def _predict(options: argparse.Namespace) -> None:
         part = questions[start : start + _PREDICT_AT_ONCE]
         results = model.predict_pairs(
             [(question.text, question.task) for question in part],
+            threshold=options.threshold,
             batch_size=options.batch_size,
             progress=len(questions) > options.batch_size,
         )
@@ -165,6 +177,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         _check_writable(options.output)  # now, not after an hour of prediction
     path = _model_path(options)
     model = _open_model(path)
+    if options.threshold is not None:
+        model.threshold = options.threshold
     comparisons = compare(
         model,
         names,

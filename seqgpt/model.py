@@ -7,17 +7,17 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, TypedDict, Unpack, cast, overload
 
 import torch
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
 from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward, check_prompt_attention, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
+from seqgpt.errors import ConfigError, LabelError, ModelError, TextError, did_you_mean
 from seqgpt.model_files import (
     SETTINGS_FILE,
     Settings,
@@ -39,11 +39,21 @@ from seqgpt.tokenizer import add_marks
 _DEFAULT_POSITIONS = 2048
 _Where = str | Path | None
 
+Threshold = float | Mapping[str, float]
+"""One threshold for all labels, or those of some labels."""
+
 TaskLike = AtomicTask | Labels
 """A task; or the labels of an extraction, as a list or ``{label: description}``."""
 
 Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
 """Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
+
+
+class _Options(TypedDict, total=False):
+    """What may be said of a prediction, for type checkers: the keyword arguments of :meth:`SeqGPT.predict`."""
+
+    threshold: Threshold | None
+    batch_size: int
 
 
 class SeqGPT:
@@ -54,6 +64,7 @@ class SeqGPT:
         tokenizer: Its tokenizer, with the marks of the template.
         template: The template that the model is trained on.
         trained: False for a model that has not been trained on the template yet.
+        threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
     """
 
     def __init__(
@@ -63,12 +74,14 @@ class SeqGPT:
         *,
         template: str | None = None,
         trained: bool = True,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
         self.template = _get_template(template)
         check_prompt_attention(getattr(model.config, PROMPT_ATTENTION, "causal"))
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
+        self.threshold = threshold
         _give_marks(model, tokenizer)
 
     @classmethod
@@ -107,7 +120,7 @@ class SeqGPT:
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
-        opened = cls(model, tokenizer, template=said.template, trained=said.trained)
+        opened = cls(model, tokenizer, template=said.template, trained=said.trained, threshold=said.threshold)
         cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
@@ -150,28 +163,37 @@ class SeqGPT:
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: tokenizer, template name, and whether the model is trained."""
+        """Save what stands beside the weights: tokenizer, template, threshold, and whether the model is trained."""
         self.tokenizer.save_pretrained(path)
-        write_settings(path, Settings(self.template.name, self.trained))
+        write_settings(path, Settings(self.template.name, self.trained, self.threshold))
 
     @overload
-    def predict(self, text: str, task: Labels, *, batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Labels, **options: Unpack[_Options]) -> Extraction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: AtomicTask, *, batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: AtomicTask, **options: Unpack[_Options]) -> Result: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: Tasks, *, batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Tasks, **options: Unpack[_Options]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: Labels, *, batch_size: int = ...) -> list[Extraction]: ...
+    def predict(self, text: Sequence[str], task: Labels, **options: Unpack[_Options]) -> list[Extraction]: ...
     @overload
-    def predict(self, text: Sequence[str], task: AtomicTask, *, batch_size: int = ...) -> list[Result]: ...
+    def predict(self, text: Sequence[str], task: AtomicTask, **options: Unpack[_Options]) -> list[Result]: ...
     @overload
-    def predict(self, text: Sequence[str], task: Tasks, *, batch_size: int = ...) -> list[dict[str, Result]]: ...
-    def predict(self, text: str | Sequence[str], task: TaskLike | Tasks, *, batch_size: int = 16) -> Any:
+    def predict(self, text: Sequence[str], task: Tasks, **options: Unpack[_Options]) -> list[dict[str, Result]]: ...
+    def predict(
+        self,
+        text: str | Sequence[str],
+        task: TaskLike | Tasks,
+        *,
+        threshold: Threshold | None = None,
+        batch_size: int = 16,
+    ) -> Any:
         """Answer one or more tasks on one or more texts.
 
         Args:
             text: A text, or a list of texts.
             task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
+            threshold: What the probability of a span, or of one label of several, must exceed: a number, or
+                ``{label: number}`` for some labels. By default the model's own, ``model.threshold``.
             batch_size: Number of texts that are computed together; it does not change the results.
 
         Returns:
@@ -179,8 +201,8 @@ class SeqGPT:
 
         Raises:
             TextError: If a text is empty, or longer than the model reads.
-            LabelError: If labels are empty or repeated, or two tasks have one name.
-            ConfigError: If ``batch_size`` is not a positive number.
+            LabelError: If labels are empty or repeated, two tasks have one name, or a threshold is of no label.
+            ConfigError: If ``batch_size`` is not a positive number, or a threshold none from 0 to 1.
         """
         if isinstance(text, (bytes, Mapping, Set)) or not isinstance(text, Iterable):
             check_text(text)
@@ -189,39 +211,51 @@ class SeqGPT:
         several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
         pairs = [(one, asked) for one in texts for asked in several.values()]
         numbers = [number for number in range(1, len(texts) + 1) for _ in several]
-        answers = iter(self._answer(pairs, numbers, batch_size=batch_size))
+        answers = iter(self._answer(pairs, numbers, threshold=threshold, batch_size=batch_size))
         results: list[Any] = [{name: next(answers) for name in several} for _ in texts]
         if tasks is None:
             results = [result[""] for result in results]
         return results[0] if isinstance(text, str) else results
 
     def predict_pairs(
-        self, pairs: Sequence[tuple[str, AtomicTask]], *, batch_size: int = 16, progress: bool = False
+        self,
+        pairs: Sequence[tuple[str, AtomicTask]],
+        *,
+        threshold: Threshold | None = None,
+        batch_size: int = 16,
+        progress: bool = False,
     ) -> list[Result]:
         """Answer a task of its own for each text: ``[(text, task), …]`` in, one result each out.
 
         Args:
             pairs: Texts and their tasks.
+            threshold: As in :meth:`predict`.
             batch_size: Number of texts that are computed together.
             progress: Show a progress bar on standard error, if there is more than one batch.
 
         Raises:
             TextError: If a text is empty, or longer than the model reads.
-            ConfigError: If ``batch_size`` is not a positive number.
+            LabelError: If a threshold is of no label.
+            ConfigError: If ``batch_size`` is not a positive number, or a threshold none from 0 to 1.
         """
-        return self._answer(pairs, range(1, len(pairs) + 1), batch_size=batch_size, progress=progress)
+        numbers = range(1, len(pairs) + 1)
+        return self._answer(pairs, numbers, threshold=threshold, batch_size=batch_size, progress=progress)
 
     def _answer(
         self,
         pairs: Sequence[tuple[str, AtomicTask]],
         numbers: Sequence[int],
         *,
+        threshold: Threshold | None,
         batch_size: int,
         progress: bool = False,
     ) -> list[Result]:
         """Answer each pair; ``numbers`` are those of the texts, as the caller counts them."""
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size!r}: give a whole number from 1 up.")
+        by_label = dict(threshold) if isinstance(threshold, Mapping) else {}
+        for_all = self.threshold if threshold is None or isinstance(threshold, Mapping) else threshold
+        _check_thresholds({"": for_all, **by_label}, {label for _, task in pairs for label in task.labels})
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
@@ -235,7 +269,7 @@ class SeqGPT:
         try:
             with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
                 for members in _batches(plans, batch_size):
-                    answers = self._decoder.answer([plans[i] for i in members])
+                    answers = self._decoder.answer([plans[i] for i in members], for_all, by_label)
                     results.update(zip(members, answers, strict=True))
                     bar.update(len(members))
         finally:
@@ -249,6 +283,7 @@ class SeqGPT:
             "parameters": sum(weight.numel() for weight in self.model.parameters()),
             "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
+            "threshold": self.threshold,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,
             "notes": [self.forward.note] if self.forward.note else [],
@@ -302,26 +337,38 @@ class SeqGPT:
 
 
 @overload
-def predict(text: str, task: Labels, *, model: _Where = ..., batch_size: int = ...) -> Extraction: ...  # type: ignore[overload-overlap]
+def predict(text: str, task: Labels, *, model: _Where = ..., **options: Unpack[_Options]) -> Extraction: ...  # type: ignore[overload-overlap]
 @overload
-def predict(text: str, task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> Result: ...  # type: ignore[overload-overlap]
+def predict(text: str, task: AtomicTask, *, model: _Where = ..., **options: Unpack[_Options]) -> Result: ...  # type: ignore[overload-overlap]
 @overload
-def predict(text: str, task: Tasks, *, model: _Where = ..., batch_size: int = ...) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
-@overload
-def predict(text: Sequence[str], task: Labels, *, model: _Where = ..., batch_size: int = ...) -> list[Extraction]: ...
-@overload
-def predict(text: Sequence[str], task: AtomicTask, *, model: _Where = ..., batch_size: int = ...) -> list[Result]: ...
+def predict(text: str, task: Tasks, *, model: _Where = ..., **options: Unpack[_Options]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
 @overload
 def predict(
-    text: Sequence[str], task: Tasks, *, model: _Where = ..., batch_size: int = ...
+    text: Sequence[str], task: Labels, *, model: _Where = ..., **options: Unpack[_Options]
+) -> list[Extraction]: ...
+@overload
+def predict(
+    text: Sequence[str], task: AtomicTask, *, model: _Where = ..., **options: Unpack[_Options]
+) -> list[Result]: ...
+@overload
+def predict(
+    text: Sequence[str], task: Tasks, *, model: _Where = ..., **options: Unpack[_Options]
 ) -> list[dict[str, Result]]: ...
-def predict(text: str | Sequence[str], task: TaskLike | Tasks, *, model: _Where = None, batch_size: int = 16) -> Any:
+def predict(
+    text: str | Sequence[str],
+    task: TaskLike | Tasks,
+    *,
+    model: _Where = None,
+    threshold: Threshold | None = None,
+    batch_size: int = 16,
+) -> Any:
     """Answer one or more tasks on one or more texts, with a model that is opened once and kept.
 
     Args:
         text: A text, or a list of texts.
         task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
         model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that ``make demo`` trained.
+        threshold: What the probability of a span, or of one label of several, must exceed; by default the model's own.
         batch_size: Number of texts that are computed together.
 
     Returns:
@@ -330,7 +377,8 @@ def predict(text: str | Sequence[str], task: TaskLike | Tasks, *, model: _Where 
     named = model or default_model_path()
     folder = expand(named)
     opened = _open(folder.resolve() if folder.exists() else named, stamp(folder))
-    return opened.predict(text, task, batch_size=batch_size)
+    ask: Any = opened.predict  # mypy tries too few of the combinations
+    return ask(text, task, threshold=threshold, batch_size=batch_size)
 
 
 @lru_cache(maxsize=1)
@@ -379,6 +427,16 @@ def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
         if names.count(name) > 1:
             raise LabelError(f"two tasks are named {name!r}: give name= to each, or pass {{name: task}}.")
     return dict(zip(names, tasks, strict=True))
+
+
+def _check_thresholds(thresholds: Mapping[str, object], labels: Set[str]) -> None:
+    """Check thresholds by label; the empty label stands for all."""
+    for label, value in thresholds.items():
+        where = f"the threshold of {label!r}" if label else "threshold"
+        if label and label not in labels:
+            raise LabelError(f"{where} is given, and no task asks for that label.{did_you_mean(label, sorted(labels))}")
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+            raise ConfigError(f"{where} is {value!r}: give a probability from 0 up, below 1.")
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

@@ -13,11 +13,12 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.engine.forward import PROMPT_ATTENTION, check_prompt_attention
 from seqgpt.errors import ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: the model's template, whether it is trained on it, and the version of the file's format."""
+"""Beside the weights: the model's template, whether it is trained on it, its threshold, and the file's format."""
 
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -25,10 +26,17 @@ _PICKLES = "pytorch_model*.bin"
 
 
 class Settings(NamedTuple):
-    """What the settings file says: the name of a model's template, and whether the model is trained on it."""
+    """What the settings file says.
+
+    Attributes:
+        template: Name of the model's template.
+        trained: The model is trained on it.
+        threshold: What the probability of a span, or of one label of several, must exceed.
+    """
 
     template: str
-    trained: bool
+    trained: bool = True
+    threshold: float = DEFAULT_THRESHOLD
 
 
 class Source(NamedTuple):
@@ -188,7 +196,7 @@ def fetch_settings(model_id: str, revision: str | None = None) -> Source:
 
 
 def read_settings(file: Path) -> Settings:
-    """Return what a settings file says; where it does not say so, a model is trained.
+    """Return what a settings file says.
 
     Raises:
         ModelError: If the file cannot be read, or was written by a later version.
@@ -202,12 +210,15 @@ def read_settings(file: Path) -> Settings:
         raise ModelError(f"{file} is not of seqgpt: {again}")
     if settings["format"] != _FORMAT:
         raise ModelError(f"{file} is of format {settings['format']!r}, this version reads {_FORMAT}: update seqgpt.")
-    template, trained = settings.get("template"), settings.get("trained", True)
-    if not isinstance(template, str):
+    known: dict[str, Any] = {name: settings[name] for name in Settings._fields if name in settings}
+    said = Settings(**{"template": None, **known})
+    if not isinstance(said.template, str):
         raise ModelError(f"{file} names no template: {again}")
-    if not isinstance(trained, bool):
-        raise ModelError(f"{file} says {trained!r} of trained, not true or false: {again}")
-    return Settings(template, trained)
+    if not isinstance(said.trained, bool):
+        raise ModelError(f"{file} says {said.trained!r} of trained, not true or false: {again}")
+    if type(said.threshold) not in (int, float) or not 0 <= said.threshold < 1:
+        raise ModelError(f"{file} says {said.threshold!r} of threshold, not a probability below 1: {again}")
+    return said
 
 
 def write_settings(path: Path, settings: Settings) -> None:

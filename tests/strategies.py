@@ -45,7 +45,6 @@ MARKS_AS_WORDS = [
     "<|none|>",
     "<|end|>",
     "<|is|>",
-    "<|next|>",
     "<|skip|>",
     "<|answer|>",
     r"<\|x|>",

@@ -117,7 +117,7 @@ def test_marks_are_as_they_were():
     """Their order is that of their token ids, and their words start their embeddings: models depend on both."""
     assert " ".join(MARKS) == (
         "<|text|> <|extract|> <|classify|> <|select|> <|label|> <|means|> <|answer|> "
-        "<|is|> <|next|> <|skip|> <|end|> <|none|> <|yes|>"
+        "<|is|> <|skip|> <|end|> <|none|> <|yes|>"
     )
     assert [get_template(name).name for name in TEMPLATES] == TEMPLATES
 

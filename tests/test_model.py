@@ -160,6 +160,59 @@ def test_a_text_that_is_too_long_is_an_error(model):
         model.predict("x", [f"label number {i} " * 20 for i in range(20)])
 
 
+# Thresholds
+
+
+def found(result):
+    return {(span.label, span.start, span.end): span.score for span in result.spans}
+
+
+def test_a_higher_threshold_finds_fewer_spans_with_the_same_scores(model):
+    text, labels = "Tim Cook visited Shanghai, 杰克逊去了上海。", ["person", "地点"]
+    before = found(model.predict(text, labels, threshold=0.05))
+    assert before
+    for threshold in (0.2, 0.5, 0.8):
+        now = found(model.predict(text, labels, threshold=threshold))
+        assert now == pytest.approx({place: score for place, score in before.items() if score > threshold}, abs=1e-5)
+
+
+def test_labels_can_have_thresholds_of_their_own(model, monkeypatch):
+    text, labels = "Tim Cook visited Shanghai, 杰克逊去了上海。", ["person", "地点"]
+    low, high = (found(model.predict(text, labels, threshold=threshold)) for threshold in (0.1, 0.6))
+    mixed = found(model.predict(text, labels, threshold={"person": 0.1, "地点": 0.6}))
+    assert mixed.keys() == {p for p in low if p[0] == "person"} | {p for p in high if p[0] == "地点"}
+    monkeypatch.setattr(model, "threshold", 0.6)
+    assert found(model.predict(text, labels, threshold={"person": 0.1})).keys() == mixed.keys()
+    assert found(model.predict(text, labels)).keys() == high.keys()
+
+
+def test_labels_of_several_hold_above_the_threshold(model):
+    task = AtomicTask.classify(["praise", "complaint", "question"], multi_label=True)
+    scores = model.predict("Tim Cook visited Shanghai.", task).scores
+    for threshold in (0.0, 0.4, 0.6, 0.99):
+        result = model.predict("Tim Cook visited Shanghai.", task, threshold=threshold)
+        assert result.labels == tuple(label for label, score in scores.items() if score > threshold)
+
+
+def test_a_threshold_is_saved_with_the_model(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model, "threshold", 0.25)
+    model.save_pretrained(tmp_path / "saved")
+    assert SeqGPT.from_pretrained(tmp_path / "saved").threshold == 0.25
+
+
+@pytest.mark.parametrize("threshold", [1, -0.1, "half", True, float("nan")])
+def test_what_is_no_threshold_is_refused(model, threshold):
+    with pytest.raises(ConfigError, match="give a probability from 0 up, below 1"):
+        model.predict("x", ["a"], threshold=threshold)
+    with pytest.raises(ConfigError, match="the threshold of 'a' is"):
+        model.predict("x", ["a"], threshold={"a": threshold})
+
+
+def test_a_threshold_of_no_label_is_refused(model):
+    with pytest.raises(LabelError, match=r"'persn' is given, and no task asks for that label. Did you mean 'person'\?"):
+        model.predict("x", ["person"], threshold={"persn": 0.3})
+
+
 # What a model is
 
 
@@ -169,6 +222,7 @@ def test_info_says_what_a_model_is(model):
         "parameters": 57024,
         "vocabulary_size": 600,
         "template": "seqgpt-marks-2",
+        "threshold": 0.5,
         "max_positions": 512,
         "layout": "tree",
         "notes": [],
@@ -227,7 +281,7 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    settings = {"format": 1, "template": "seqgpt-marks-2", "trained": True}
+    settings = {"format": 1, "template": "seqgpt-marks-2", "trained": True, "threshold": 0.5}
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 
 
@@ -366,6 +420,7 @@ def test_weights_of_another_kind_of_model(folder):
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
         ('{"format": 1, "template": "seqgpt-marks-2", "trained": "no"}', "says 'no' of trained, not true or false"),
+        ('{"format": 1, "template": "seqgpt-marks-2", "threshold": 2}', "says 2 of threshold, not a probability below"),
     ],
 )
 def test_settings_that_cannot_be_read(settings, words, folder):
@@ -376,7 +431,7 @@ def test_settings_that_cannot_be_read(settings, words, folder):
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        ("seqgpt-marks-2", "unknown template 'seqgpt-marks-2'"),
+        ("seqgpt-marks-1", "unknown template 'seqgpt-marks-1'"),
         ("seqgpt-560m", "write whole answers, which this version cannot decode yet"),
     ],
 )

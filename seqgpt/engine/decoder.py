@@ -14,9 +14,11 @@ that is not likelier than the threshold cannot become one.
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -32,7 +34,7 @@ from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.templates.marks import END, NONE, YES
 
-THRESHOLD = 0.5
+DEFAULT_THRESHOLD = 0.5
 """A span is found, and a label of several holds, if it is likelier than this."""
 
 MAX_SPAN_TOKENS = 256
@@ -54,6 +56,7 @@ class _Label:
 
     Attributes:
         label: The label.
+        least: Log probability that its spans must exceed.
         constraint: The spans of the text.
         cue: The tokens that begin the label's answer.
         found: The probability of each span that was found.
@@ -61,6 +64,7 @@ class _Label:
     """
 
     label: str
+    least: float
     constraint: SpanConstraint
     cue: tuple[int, ...]
     found: dict[Offsets, float] = field(default_factory=dict)
@@ -105,6 +109,7 @@ class _Asked:
 
     Attributes:
         plan: The plan.
+        thresholds: For each label, what its probability must exceed.
         wanted: For each branch, after how many of its tokens logits are wanted; 0 is the end of the prompt.
         trie: Single-label tasks: all whole answers.
         odds: Single-label tasks: at each node where answers part, the log probabilities of the tokens that may follow.
@@ -114,6 +119,7 @@ class _Asked:
     """
 
     plan: Plan
+    thresholds: list[float]
     wanted: list[list[int]]
     trie: ChoiceConstraint = field(default_factory=lambda: ChoiceConstraint(()))
     odds: dict[tuple[int, ...], dict[int, float]] = field(default_factory=dict)
@@ -174,20 +180,31 @@ class Decoder:
         self._marks = {mark: vocabulary.mark(mark) for mark in (END, NONE, YES)}
 
     @torch.no_grad()
-    def answer(self, plans: Sequence[Plan]) -> list[Result]:
-        """Answer each plan; all are computed in one batch, or in several where branches need rows of their own."""
-        asked = [self._ask(plan) for plan in plans]
+    def answer(
+        self,
+        plans: Sequence[Plan],
+        threshold: float = DEFAULT_THRESHOLD,
+        thresholds: Mapping[str, float] = MappingProxyType({}),
+    ) -> list[Result]:
+        """Answer each plan; all are computed in one batch, or in several where branches need rows of their own.
+
+        Args:
+            plans: The plans.
+            threshold: What the probability of a span, or of one label of several, must exceed.
+            thresholds: The same for labels that have one of their own.
+        """
+        asked = [self._ask(plan, [thresholds.get(label, threshold) for label in plan.task.labels]) for plan in plans]
         for parts in self._parts(asked):
             self._compute(parts)
         return [self._result(one) for one in asked]
 
-    def _ask(self, plan: Plan) -> _Asked:
+    def _ask(self, plan: Plan, thresholds: list[float]) -> _Asked:
         """Say at which tokens of a plan logits are wanted: for a whole label, before those that tell it from others."""
         if plan.task.kind == "extract" or plan.task.multi_label:
-            return _Asked(plan, [[len(branch)] for branch in plan.branches])
+            return _Asked(plan, thresholds, [[len(branch)] for branch in plan.branches])
         none = [(self._marks[NONE],)] if plan.task.none else []
         trie = ChoiceConstraint([*plan.branches, *none])
-        return _Asked(plan, trie.branching()[: len(plan.branches)], trie)
+        return _Asked(plan, thresholds, trie.branching()[: len(plan.branches)], trie)
 
     def _parts(self, asked: Sequence[_Asked]) -> Iterator[list[_Part]]:
         """Yield what is computed together; branches of which no logits are wanted are left out."""
@@ -233,7 +250,8 @@ class Decoder:
             result = _collect(plan, asked.answers)
         elif plan.task.multi_label:
             scores = dict(zip(plan.task.labels, asked.yes, strict=True))
-            held = tuple(label for label, score in scores.items() if score > THRESHOLD)
+            least = dict(zip(plan.task.labels, asked.thresholds, strict=True))
+            held = tuple(label for label, score in scores.items() if score > least[label])
             result = Classification.of(plan.text, plan.task, held, scores)
         else:
             result = self._choose(asked)
@@ -256,7 +274,8 @@ class Decoder:
             asked.constraint = SpanConstraint(asked.plan.text, self._vocabulary)
         opened = []
         for i, spot in zip(part.branches, spots, strict=True):
-            answer = _Label(asked.plan.task.labels[i], asked.constraint, tuple(asked.plan.branches[i]))
+            least = math.log(max(asked.thresholds[i], sys.float_info.min))
+            answer = _Label(asked.plan.task.labels[i], least, asked.constraint, tuple(asked.plan.branches[i]))
             asked.answers.append(answer)
             node, root = int(batch.node[spot]), int(batch.root[spot])
             opened.append(_Path(answer, (), None, 0.0, spot[0], node, root, len(asked.plan.prompt)))
@@ -279,7 +298,7 @@ class Decoder:
             for path, steps, tokens, scores in zip(paths, following, options, likely, strict=True):
                 if path.written:
                     _end(path.answer, path.written, float(scores[0]))
-                chosen = (scores[1:] > math.log(THRESHOLD)).nonzero().flatten() + 1
+                chosen = (scores[1:] > path.answer.least).nonzero().flatten() + 1
                 grown += [
                     replace(
                         path,
@@ -317,7 +336,7 @@ class Decoder:
 def _end(answer: _Label, written: Written, log_score: float) -> None:
     """Note the span that is written if it ends here, if that is likely."""
     place = answer.constraint.place(written)
-    if place and log_score > math.log(THRESHOLD):
+    if place and log_score > answer.least:
         # The same string may be written with other tokens, which is less likely.
         score = min(math.exp(log_score), 1.0)
         answer.found[place] = max(score, answer.found.get(place, 0.0))

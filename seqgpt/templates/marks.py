@@ -203,7 +203,7 @@ def _read_lines(task: AtomicTask, pieces: Sequence[Piece]) -> dict[str, Sequence
 
 
 def _read_yes(label: str, line: Sequence[Piece]) -> bool:
-    if len(line) != 1:
+    if len(line) != 1 or not is_mark(line[0], YES, NONE):
         raise AnswerError(
             f"the answer of {label!r} is {str(Rendered.join(line))!r}: it must be {YES} or {NONE}, and nothing else."
         )

@@ -157,9 +157,11 @@ def _check_data(file: YamlFile, data: Mapping[str, Any]) -> None:
     for name, passes in (data.get("passes") or {}).items():
         where = f"data.passes.{name}"
         if name not in sources:
-            file.problem(where, f"{where!r} is not in data.train", did_you_mean(str(name), sources))
+            file.problem("data.passes", f"{where!r} is not in data.train", did_you_mean(str(name), sources))
         elif not isinstance(passes, (int, float)) or isinstance(passes, bool) or passes <= 0:
-            file.problem(where, f"{where!r} is {passes!r}: give a positive number, or take it out of data.train")
+            file.problem(
+                "data.passes", f"{where!r} is {passes!r}: give a positive number, or take it out of data.train"
+            )
     for key in ("train_limit", "eval_limit"):
         if data.get(key) is not None and data[key] < 1:
             file.problem(f"data.{key}", f"'data.{key}' is {data[key]}: give at least 1, or leave it out")

@@ -1,9 +1,10 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
 The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
-which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens, with ``metrics.json``
-if there was something to evaluate. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and
-random generators that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
+which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens. If there was something
+to evaluate, the model has the threshold that was best for it, and ``metrics.json`` says how good. Weights are
+safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
+Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tqdm.auto import tqdm
 from seqgpt.data.recipe import load_recipe
 from seqgpt.data.source import read_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
+from seqgpt.evaluation.threshold import LOWEST, best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings
@@ -77,6 +79,8 @@ def run_training(config: RunConfig) -> SeqGPT:
         (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if held_out:
+        if trainer.is_world_process_zero():
+            _choose_threshold(model, held_out, directory)
         metrics = trainer.evaluate()
         if trainer.is_world_process_zero():
             (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
@@ -147,6 +151,21 @@ def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list
     if not examples:
         raise DataError(f"{name}: every row was skipped. Correct the rows.")
     return examples
+
+
+def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]], directory: Path) -> None:
+    """Give the model the threshold that is best for the held-out examples."""
+    groups = []
+    for examples in held_out.values():
+        pairs = [(example.text, example.task) for example in examples]
+        predicted = model.predict_pairs(pairs, threshold=LOWEST)
+        groups.append([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
+    best = best_threshold(groups)
+    before, after = mean_f1(groups, model.threshold), mean_f1(groups, best)
+    if after > before:
+        _say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
+        model.threshold = best
+        model.save_settings(directory)
 
 
 def _repeat(examples: list[Example], name: str, data: DataConfig) -> list[Example]:

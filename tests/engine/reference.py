@@ -2,7 +2,7 @@
 
 import torch
 
-from seqgpt.engine.decoder import THRESHOLD
+from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.grounding import occurrences
@@ -70,7 +70,7 @@ def _spans(model: SeqGPT, cue: list[int], grammar: Grammar) -> dict[Offsets, flo
         logits = plain_logits(model, [*cue, *tokens])[-1]
         for token in grammar.options(written, skips):
             grown = probability * float((logits[token] - logits[grammar.none]).sigmoid())
-            if grown <= THRESHOLD:
+            if grown <= DEFAULT_THRESHOLD:
                 continue
             if token == grammar.end:
                 place = grammar.place(written, skips)

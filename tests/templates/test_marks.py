@@ -226,7 +226,7 @@ def test_an_extraction_of_another_language_is_refused(answer):
     [
         " who<|is|> junk<|yes|> where<|is|><|none|>",
         " who<|is|><|yes|>",
-        r" who<|is|><\|yes|> where<|is|><|none|>",
+        r" who<|is|><\|yes|><|none|> where<|is|><|none|>",
         " who<|is|><|end|> where<|is|><|none|>",
     ],
 )
