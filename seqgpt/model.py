@@ -327,7 +327,7 @@ class SeqGPT:
         if plan.longest >= self.max_positions:
             raise TextError(
                 f"text and labels have {plan.longest} tokens, and the model reads {self.max_positions - 1}: shorten or "
-                f"split the text that begins {text[:30]!r}, or ask for fewer labels at once."
+                f"split the text that begins {text[:30]!r}, or describe fewer labels at once."
             )
         return plan
 

@@ -237,7 +237,7 @@ def test_a_line_that_is_too_long_is_found_before_any_is_answered(model, stdin, c
     stdin(LINE + "\n" + json.dumps({"text": "so many words " * 500}) + "\n")
     said = complaint(capfd, "predict", *EXTRACT, "--input", "-")
     assert said.startswith("standard input, line 3: text and labels have ")
-    assert said.endswith("shorten or split the text, or ask for fewer labels at once.")
+    assert said.endswith("shorten or split the text, or describe fewer labels at once.")
 
 
 def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):

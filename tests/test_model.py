@@ -157,7 +157,16 @@ def test_a_text_that_is_too_long_is_an_error(model):
     with pytest.raises(TextError, match=r"have \d+ tokens, and the model reads 511: shorten .* that begins 'word word"):
         model.predict("word " * 600, PEOPLE)
     with pytest.raises(TextError):
-        model.predict("x", [f"label number {i} " * 20 for i in range(20)])
+        model.predict("x", {f"label {i}": f"description number {i} " * 20 for i in range(20)})
+
+
+def test_labels_without_descriptions_are_answered_the_same_whatever_else_is_asked(model):
+    text, many = "Tim Cook visited Shanghai, 杰克逊去了上海。", ["person", *(f"label number {i}" for i in range(9))]
+    alone = model.predict(text, ["person"], threshold=0.4).spans
+    assert alone
+    among = model.predict(text, many, threshold=0.4)["person"]
+    assert [(span.start, span.end) for span in among] == [(span.start, span.end) for span in alone]
+    assert [span.score for span in among] == pytest.approx([span.score for span in alone], abs=1e-5)
 
 
 # Thresholds

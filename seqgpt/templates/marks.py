@@ -1,10 +1,10 @@
 """The library's own answer language: every structural mark is one special token, so nothing is ambiguous.
 
-The prompt has the shape of the paper's (text, task, labels, begin of answer), each part opened by its mark::
+The prompt has the shape of the paper's (text, task, begin of answer), each part opened by its mark::
 
-    <|text|> Tim Cook visited Shanghai.<|extract|><|label|> person<|label|> place<|label|> date<|answer|>
+    <|text|> Tim Cook visited Shanghai.<|extract|><|answer|>
 
-and the answer has one part for each label, which says something of that label only::
+and the answer has one part for each label, which begins with the label and says something of that label only::
 
     extraction      person<|is|> Tim Cook<|end|> Ann<|end|> place<|is|> Shanghai<|end|> date<|is|><|none|>
     several labels  praise<|is|><|yes|> complaint<|is|><|none|>
@@ -13,6 +13,11 @@ and the answer has one part for each label, which says something of that label o
 The spans of a label are a set: each is written by itself, and means the same whatever stands before it. A string
 stands for its first occurrence in the text; each ``<|skip|>`` after it passes over one. Written in text order,
 ``(start, end)`` ascending, any set of spans of any text has exactly one answer, and is read back with its offsets.
+
+The labels are not listed in the prompt, as they are in the paper's: so what is said of a label does not depend on which
+others are asked, nor how many. Only labels with a description stand there, to say what they mean::
+
+    <|text|> The soup was cold.<|classify|><|label|> praise<|means|> the guest is pleased<|answer|>
 
 Words that do not begin with a character of a script without spaces are led by one space, because the vocabularies of
 causal language models hold words in that form (a label, a span and the same words in the text are the same tokens).
@@ -77,12 +82,11 @@ class MarksTemplate:
     name = "seqgpt-marks-2"
 
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
-        """Render text, task and label list, up to the mark that begins the answer."""
+        """Render text, task and what labels mean, up to the mark that begins the answer."""
         pieces: list[Piece] = [TEXT, lead(text), opening(task)]
         for label in task.labels:
-            pieces += [LABEL, lead(label)]
             if label in task.descriptions:
-                pieces += [MEANS, lead(task.descriptions[label])]
+                pieces += [LABEL, lead(label), MEANS, lead(task.descriptions[label])]
         if task.none:
             pieces.append(NONE)
         return Rendered.join([*pieces, ANSWER])
@@ -113,7 +117,7 @@ class MarksTemplate:
 
 
 def opening(task: AtomicTask) -> Mark:
-    """Return the mark that opens the label list, one for each kind of answer."""
+    """Return the mark of the task, one for each kind of answer."""
     if task.kind == "extract":
         return EXTRACT
     return SELECT if task.multi_label else CLASSIFY

@@ -26,7 +26,7 @@ def question_too_long(model: SeqGPT, text: str, task: AtomicTask) -> str:
         return ""
     return (
         f"text and labels have {longest} tokens, and the model reads {model.max_positions - 1}: "
-        "shorten or split the text, or ask for fewer labels at once."
+        "shorten or split the text, or describe fewer labels at once."
     )
 
 

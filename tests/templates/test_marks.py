@@ -102,10 +102,14 @@ def test_marks_of_a_prompt_depend_on_the_task_only(task, text):
 
 @quick
 @given(task=tasks(), text=texts)
-def test_words_of_a_prompt_are_the_text_the_labels_and_the_descriptions(task, text):
+def test_words_of_a_prompt_are_the_text_and_the_labels_that_are_described(task, text):
     said = [unlead(piece) for piece in task.prompt(text).pieces if not is_mark(piece)]
-    described = [(label, task.descriptions.get(label)) for label in task.labels]
-    assert said == [text, *(words for pair in described for words in pair if words)]
+    described = [(label, task.descriptions[label]) for label in task.labels if label in task.descriptions]
+    assert said == [text, *(words for pair in described for words in pair)]
+
+
+def test_a_prompt_does_not_depend_on_which_labels_are_asked():
+    assert PEOPLE.prompt("Ann") == AtomicTask.extract(["when"]).prompt("Ann")
 
 
 @quick

@@ -268,8 +268,8 @@ def test_examples_that_are_too_long(still_model, eight, arguments):
 
 
 def test_long_label_sets_that_sampling_makes_short_enough(still_model, arguments):
-    labels = [f"a rather long label number {i}" for i in range(200)]
-    record = {"text": "some words", "task": "classify", "labels": labels, "answer": [labels[3]]}
+    labels = {f"label {i}": f"meaning {i}" for i in range(200)}
+    record = {"text": "some words", "task": "classify", "labels": labels, "answer": ["label 3"]}
     Trainer(still_model, arguments(), [Example.from_dict(record)])
     with pytest.raises(DataError, match="lower max_labels"):
         Trainer(still_model, arguments(max_labels=200), [Example.from_dict(record)])
