@@ -52,12 +52,12 @@ class SpanConstraint:
         # Byte offset of each character, and of the end: a span starts and ends on these.
         self._offsets = [0, *accumulate(len(char.encode()) for char in text[: self._stop])]
         self._at: dict[int, list[tuple[int, int]]] = {}
-        self.first = self._first()
+        self._first = self._beginnings()
 
     def following(self, written: Written | None) -> Mapping[int, Written]:
         """Return the tokens that may go on with a span, and where they lead; with None, those that may begin one."""
         if written is None:
-            return self.first
+            return self._first
         following: dict[int, Written] = {}
         if not written.skips:
             following = _merge(
@@ -90,11 +90,11 @@ class SpanConstraint:
             states.append(self.following(states[-1] if states else None)[token])
         return states
 
-    def _first(self) -> Mapping[int, Written]:
+    def _beginnings(self) -> Mapping[int, Written]:
         starts = [start for start in range(self._stop) if not self.text[start].isspace()]
-        return _merge((start, token, size) for start in starts for token, size in self._beginning(start))
+        return _merge((start, token, size) for start in starts for token, size in self._tokens_from(start))
 
-    def _beginning(self, start: int) -> list[tuple[int, int]]:
+    def _tokens_from(self, start: int) -> list[tuple[int, int]]:
         """Return ``(token, bytes of the span)`` for every token that may begin a span at a character."""
         offset = self._offsets[start]
         if lead(self.text[start]) == self.text[start]:

@@ -51,8 +51,8 @@ Spot = tuple[int, int]
 
 
 @dataclass
-class _Label:
-    """One label of one extraction while it is being answered.
+class _Answer:
+    """What is said of one label of an extraction, as far as it is known.
 
     Attributes:
         label: The label.
@@ -87,7 +87,7 @@ class _Path:
         unread: Number of its last tokens that its node has not read yet, from the cue on.
     """
 
-    answer: _Label
+    answer: _Answer
     tokens: tuple[int, ...]
     written: Written | None
     log_score: float
@@ -124,7 +124,7 @@ class _Asked:
     trie: ChoiceConstraint = field(default_factory=lambda: ChoiceConstraint(()))
     odds: dict[tuple[int, ...], dict[int, float]] = field(default_factory=dict)
     yes: list[float] = field(default_factory=list)
-    answers: list[_Label] = field(default_factory=list)
+    answers: list[_Answer] = field(default_factory=list)
     constraint: SpanConstraint | None = None
 
     def read(self, nodes: Sequence[tuple[int, ...]], logits: Tensor) -> None:
@@ -275,7 +275,7 @@ class Decoder:
         opened = []
         for i, spot in zip(part.branches, spots, strict=True):
             least = math.log(max(asked.thresholds[i], sys.float_info.min))
-            answer = _Label(asked.plan.task.labels[i], least, asked.constraint, tuple(asked.plan.branches[i]))
+            answer = _Answer(asked.plan.task.labels[i], least, asked.constraint, tuple(asked.plan.branches[i]))
             asked.answers.append(answer)
             node, root = int(batch.node[spot]), int(batch.root[spot])
             opened.append(_Path(answer, (), None, 0.0, spot[0], node, root, len(asked.plan.prompt)))
@@ -333,7 +333,7 @@ class Decoder:
         return kept
 
 
-def _end(answer: _Label, written: Written, log_score: float) -> None:
+def _end(answer: _Answer, written: Written, log_score: float) -> None:
     """Note the span that is written if it ends here, if that is likely."""
     place = answer.constraint.place(written)
     if place and log_score > answer.least:
@@ -344,20 +344,19 @@ def _end(answer: _Label, written: Written, log_score: float) -> None:
 
 def _log_odds(logits: Tensor, options: Sequence[Sequence[int]]) -> list[Tensor]:
     """Return the log probabilities of each row's options among themselves, computed together on the model's device."""
-    if not options:
-        return []
-    ids = [torch.tensor(row) for row in options]
-    padded = pad_sequence(ids, batch_first=True, padding_value=-1).to(logits.device)
-    chosen = logits.gather(1, padded.clamp(min=0)).float().masked_fill(padded < 0, -torch.inf)
-    odds = chosen.log_softmax(-1).cpu()
+    odds = _chosen(logits, options).log_softmax(-1).cpu()
     return [row[: len(own)] for row, own in zip(odds, options, strict=True)]
 
 
 def _log_yes(logits: Tensor, options: Sequence[Sequence[int]], none: int) -> Tensor:
     """Return the log probabilities of each row's options against *none* [N, K]; minus infinity where a row has less."""
+    return logsigmoid(_chosen(logits, options) - logits[:, none, None].float()).cpu()
+
+
+def _chosen(logits: Tensor, options: Sequence[Sequence[int]]) -> Tensor:
+    """Return the logits of each row's options [N, K]; minus infinity where a row has less."""
     ids = pad_sequence([torch.tensor(row) for row in options], batch_first=True, padding_value=-1).to(logits.device)
-    chosen = logits.gather(1, ids.clamp(min=0)).float()
-    return logsigmoid(chosen - logits[:, none, None].float()).masked_fill(ids < 0, -torch.inf).cpu()
+    return logits.gather(1, ids.clamp(min=0)).float().masked_fill(ids < 0, -torch.inf)
 
 
 def _feed(paths: list[_Path], stepper: Stepper) -> tuple[list[_Path], Tensor]:
@@ -398,7 +397,7 @@ def _apart(paths: Sequence[_Path], stepper: Stepper) -> list[_Path]:
     return apart
 
 
-def _collect(plan: Plan, answers: Sequence[_Label]) -> Extraction:
+def _collect(plan: Plan, answers: Sequence[_Answer]) -> Extraction:
     warnings = tuple(warning for answer in answers for warning in answer.warnings)
     spans = tuple(
         Span(answer.label, plan.text[start:end], start, end, score)

@@ -43,7 +43,7 @@ def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Tem
     for i, piece in enumerate(template.prompt(task, text).pieces):
         if isinstance(piece, Mark):
             prompt.append(vocabulary.mark(piece))
-        else:  # the text comes first and is seen once; labels come again with every text
+        else:  # the text comes first and is seen once; descriptions come again with every text
             prompt += vocabulary.encode(piece) if i < 2 else vocabulary.encode_label(piece)
     write = choice if task.kind == "classify" and not task.multi_label else cue
     branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)

@@ -30,7 +30,7 @@ class MentionReplacement:
     def __init__(self, examples: Sequence[Example], rate: float) -> None:
         self._rate = rate
         self._mentions: dict[_Kind, list[str]] = {}
-        for example in examples:
+        for example in examples if rate else ():
             if isinstance(example.gold, Extraction):
                 for label, spans in by_label(example.gold.spans).items():
                     self._mentions.setdefault(_kind(example, label), []).extend(span.text for span in spans)

@@ -79,8 +79,8 @@ def run_training(config: RunConfig) -> SeqGPT:
         (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if held_out:
-        if trainer.is_world_process_zero():
-            _choose_threshold(model, held_out, directory)
+        if _choose_threshold(model, held_out) and trainer.is_world_process_zero():
+            model.save_settings(directory)
         metrics = trainer.evaluate()
         if trainer.is_world_process_zero():
             (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
@@ -153,8 +153,11 @@ def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list
     return examples
 
 
-def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]], directory: Path) -> None:
-    """Give the model the threshold that is best for the held-out examples."""
+def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) -> bool:
+    """Give the model the threshold that is best for the held-out examples; return whether it is another one.
+
+    Every process does it, and comes to the same: their models must not differ.
+    """
     groups = []
     for examples in held_out.values():
         pairs = [(example.text, example.task) for example in examples]
@@ -162,10 +165,11 @@ def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]], 
         groups.append([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
     best = best_threshold(groups)
     before, after = mean_f1(groups, model.threshold), mean_f1(groups, best)
-    if after > before:
-        _say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
-        model.threshold = best
-        model.save_settings(directory)
+    if after <= before:
+        return False
+    _say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
+    model.threshold = best
+    return True
 
 
 def _repeat(examples: list[Example], name: str, data: DataConfig) -> list[Example]:
