@@ -255,7 +255,10 @@ class SeqGPT:
             raise ConfigError(f"batch_size is {batch_size!r}: give a whole number from 1 up.")
         by_label = dict(threshold) if isinstance(threshold, Mapping) else {}
         for_all = self.threshold if threshold is None or isinstance(threshold, Mapping) else threshold
-        _check_thresholds({"": for_all, **by_label}, {label for _, task in pairs for label in task.labels})
+        _check_probability("threshold", for_all)
+        _check_labels(by_label, {label for _, task in pairs for label in task.labels})
+        for label, least in by_label.items():
+            _check_probability(f"the threshold of {label!r}", least)
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
@@ -429,14 +432,16 @@ def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
     return dict(zip(names, tasks, strict=True))
 
 
-def _check_thresholds(thresholds: Mapping[str, object], labels: Set[str]) -> None:
-    """Check thresholds by label; the empty label stands for all."""
-    for label, value in thresholds.items():
-        where = f"the threshold of {label!r}" if label else "threshold"
-        if label and label not in labels:
-            raise LabelError(f"{where} is given, and no task asks for that label.{did_you_mean(label, sorted(labels))}")
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
-            raise ConfigError(f"{where} is {value!r}: give a probability from 0 up, below 1.")
+def _check_labels(thresholds: Mapping[str, object], labels: Set[str]) -> None:
+    for label in thresholds:
+        if label not in labels:
+            hint = did_you_mean(str(label), sorted(labels))
+            raise LabelError(f"the threshold of {label!r} is given, and no task asks for that label.{hint}")
+
+
+def _check_probability(name: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ConfigError(f"{name} is {value!r}: give a probability from 0 up, below 1.")
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

@@ -220,6 +220,8 @@ def test_what_is_no_threshold_is_refused(model, threshold):
 def test_a_threshold_of_no_label_is_refused(model):
     with pytest.raises(LabelError, match=r"'persn' is given, and no task asks for that label. Did you mean 'person'\?"):
         model.predict("x", ["person"], threshold={"persn": 0.3})
+    with pytest.raises(LabelError, match="the threshold of '' is given"):
+        model.predict("x", ["person"], threshold={"": 0.3})
 
 
 # What a model is
