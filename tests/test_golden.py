@@ -17,7 +17,7 @@ from seqgpt.templates import Gold, get_template
 from seqgpt.templates.marks import MARKS
 
 FOLDER = Path(__file__).parent / "golden"
-TEMPLATES = ["seqgpt-marks-2", "seqgpt-560m"]
+TEMPLATES = ["seqgpt-marks-3", "seqgpt-560m"]
 
 CASES: dict[str, tuple[str, AtomicTask, Gold]] = {
     "en: entities, one label absent": (

@@ -232,13 +232,13 @@ def test_info_says_what_a_model_is(model):
         "architecture": "qwen3",
         "parameters": 57024,
         "vocabulary_size": 600,
-        "template": "seqgpt-marks-2",
+        "template": "seqgpt-marks-3",
         "threshold": 0.5,
         "max_positions": 512,
         "layout": "tree",
         "notes": [],
     }
-    assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-2')"
+    assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-3')"
 
 
 def test_the_same_seed_gives_the_same_weights(tokenizer, model):
@@ -292,14 +292,14 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    settings = {"format": 1, "template": "seqgpt-marks-2", "trained": True, "threshold": 0.5}
+    settings = {"format": 1, "template": "seqgpt-marks-3", "trained": True, "threshold": 0.5}
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 
 
 def test_saving_does_not_train(tokenizer, folder, tmp_path):
     SeqGPT.from_config(tiny_config("qwen3"), tokenizer).save_pretrained(tmp_path / "untrained")
     assert not SeqGPT.from_pretrained(tmp_path / "untrained").trained
-    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-2"}')  # as written before
+    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-3"}')  # as written before
     assert SeqGPT.from_pretrained(folder).trained
 
 
@@ -426,12 +426,12 @@ def test_weights_of_another_kind_of_model(folder):
     [
         ("{ not JSON", "is not JSON"),
         ("[1]", "is not of seqgpt"),
-        ('{"template": "seqgpt-marks-2"}', "is not of seqgpt"),
-        ('{"format": 99, "template": "seqgpt-marks-2"}', "is of format 99, this version reads 1: update seqgpt"),
+        ('{"template": "seqgpt-marks-3"}', "is not of seqgpt"),
+        ('{"format": 99, "template": "seqgpt-marks-3"}', "is of format 99, this version reads 1: update seqgpt"),
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
-        ('{"format": 1, "template": "seqgpt-marks-2", "trained": "no"}', "says 'no' of trained, not true or false"),
-        ('{"format": 1, "template": "seqgpt-marks-2", "threshold": 2}', "says 2 of threshold, not a probability below"),
+        ('{"format": 1, "template": "seqgpt-marks-3", "trained": "no"}', "says 'no' of trained, not true or false"),
+        ('{"format": 1, "template": "seqgpt-marks-3", "threshold": 2}', "says 2 of threshold, not a probability below"),
     ],
 )
 def test_settings_that_cannot_be_read(settings, words, folder):

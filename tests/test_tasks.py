@@ -122,5 +122,5 @@ def test_wrong_texts(text, message):
 
 
 def test_unknown_template():
-    with pytest.raises(ModelError, match=r"unknown template 'seqgpt-marks'.* Did you mean 'seqgpt-marks-2'\?"):
+    with pytest.raises(ModelError, match=r"unknown template 'seqgpt-marks'.* Did you mean 'seqgpt-marks-3'\?"):
         AtomicTask.extract(["a"]).prompt("x", template="seqgpt-marks")

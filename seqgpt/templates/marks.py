@@ -77,9 +77,9 @@ def unlead(words: str) -> str:
 
 
 class MarksTemplate:
-    """The lossless template ``seqgpt-marks-2``."""
+    """The lossless template ``seqgpt-marks-3``."""
 
-    name = "seqgpt-marks-2"
+    name = "seqgpt-marks-3"
 
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render text, task and what labels mean, up to the mark that begins the answer."""
