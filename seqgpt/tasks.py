@@ -132,6 +132,11 @@ class AtomicTask:
         check_text(text)
         return _template(template).parse(self, answer, text)
 
+    @property
+    def single_label(self) -> bool:
+        """Whether labels exclude one another: all of them have one answer together, not one each."""
+        return self.kind == "classify" and not self.multi_label
+
     def require(self, label: str) -> None:
         """Raise a ``LabelError`` unless ``label`` was asked."""
         if label not in self.labels:

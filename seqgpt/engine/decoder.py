@@ -200,7 +200,7 @@ class Decoder:
 
     def _ask(self, plan: Plan, thresholds: list[float]) -> _Asked:
         """Say at which tokens of a plan logits are wanted: for a whole label, before those that tell it from others."""
-        if plan.task.kind == "extract" or plan.task.multi_label:
+        if not plan.task.single_label:
             return _Asked(plan, thresholds, [[len(branch)] for branch in plan.branches])
         none = [(self._marks[NONE],)] if plan.task.none else []
         trie = ChoiceConstraint([*plan.branches, *none])

@@ -45,6 +45,6 @@ def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Tem
             prompt.append(vocabulary.mark(piece))
         else:  # the text comes first and is seen once; descriptions come again with every text
             prompt += vocabulary.encode(piece) if i < 2 else vocabulary.encode_label(piece)
-    write = choice if task.kind == "classify" and not task.multi_label else cue
+    write = choice if task.single_label else cue
     branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)
     return Plan(text, task, tuple(prompt), branches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
-from seqgpt.results import Classification, Extraction, Result
+from seqgpt.results import Classification, Result
 
 LOWEST = 0.05
 """Predict with this threshold what is given to :func:`best_threshold`."""
@@ -37,7 +37,7 @@ def mean_f1(groups: Sequence[Pairs], threshold: float) -> float:
 
 
 def _with_threshold(pairs: Pairs) -> list[tuple[Result, Result]]:
-    return [pair for pair in pairs if isinstance(pair[0], Extraction) or pair[0].task.multi_label]
+    return [pair for pair in pairs if not pair[0].task.single_label]
 
 
 def _f1(pairs: Pairs, threshold: float) -> float:

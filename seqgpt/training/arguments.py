@@ -14,8 +14,9 @@ class TrainingArguments(transformers.TrainingArguments):
     """The arguments of ``transformers.TrainingArguments``, some with other defaults, and ours.
 
     Attributes:
-        max_labels: Most labels shown with one text in training; longer label sets are sampled anew every epoch, and the
-            right labels are always kept.
+        max_labels: Most labels shown with one text in training, where each takes room (extraction, several labels,
+            described labels). Of more, a choice is drawn anew every epoch: the right ones, and absent ones that count
+            for those left out too.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
         replace_mentions: Probability that a mention of a training text is replaced by another one of its label, anew in
             every epoch. For small models and few examples.

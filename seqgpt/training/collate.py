@@ -22,8 +22,9 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     Returns:
         ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is asked. In row-major order of these
         places: ``options`` [N, K], tokens, padded with -1; ``right`` [N, K]: which of them are right; ``one_of`` [N]:
-        whether exactly one is. ``labels`` and ``shift_labels`` [N]: zeros, by which ``transformers.Trainer`` counts
-        the targets; of ``labels`` alone it would leave out the first, as it does for models that shift them.
+        whether exactly one is; ``weight`` [N]: what each counts. ``labels`` and ``shift_labels`` [N]: zeros, by which
+        ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the first, as it does for
+        models that shift them.
     """
     batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
     asked: dict[tuple[int, int], Target] = {}
@@ -46,12 +47,13 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         "options": pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
         "right": pad_sequence(right, batch_first=True),
         "one_of": torch.tensor([target.one_of for target in ordered]),
+        "weight": torch.tensor([target.weight for target in ordered]),
         "labels": labels,
         "shift_labels": labels,
     }
 
 
-def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, none: int) -> Tensor:
+def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, weight: Tensor, none: int) -> Tensor:
     """Return the summed negative log-likelihood of the answers, as prediction reads them.
 
     Where one of the options is right, it is the cross-entropy among them. Elsewhere each option is right or not by
@@ -63,6 +65,7 @@ def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, 
         options: [N, K] token ids, padded with -1.
         right: [N, K] bool.
         one_of: [N] bool.
+        weight: [N] what each of them counts.
         none: Token id of *none*.
     """
     padding = options == NO_OPTION
@@ -70,4 +73,4 @@ def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, 
     against_none = chosen - logits[:, none, None].float()
     apart = binary_cross_entropy_with_logits(against_none, right.float(), reduction="none").masked_fill(padding, 0.0)
     among = chosen.masked_fill(padding, -torch.inf).logsumexp(1) - chosen.masked_fill(~right, 0.0).sum(1)
-    return torch.where(one_of, among, apart.sum(1)).sum()
+    return (weight * torch.where(one_of, among, apart.sum(1))).sum()

@@ -1,7 +1,7 @@
-"""Which labels of an example are shown in training, and in which order.
+"""Which labels of an example are shown in training, in which order, and what they count.
 
-Both are functions of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one would, and
-the number of workers makes no difference.
+What is drawn is a function of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one
+would, and the number of workers makes no difference.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ def draw(seed: int, epoch: int, example_id: str) -> random.Random:
 def shuffle_labels(example: Example, random_: random.Random, max_labels: int) -> Example:
     """Shuffle an example's labels; of long label sets keep the right ones and a random choice of the others.
 
+    Labels that take no room, those of a single-label task without descriptions, are all kept.
+
     Args:
         example: The example.
         random_: Its random generator.
-        max_labels: Most labels to keep; more only if more than that hold.
+        max_labels: Most labels to keep; more only where as many hold, for one that does not hold is kept at least.
     """
     labels = list(example.task.labels)
     random_.shuffle(labels)
@@ -44,12 +46,21 @@ def longest_labels(example: Example, size: Mapping[str, int], max_labels: int) -
     return _with_first(example, sorted(example.task.labels, key=lambda label: -size[label]), max_labels)
 
 
+def absent_weight(example: Example, shown: Example) -> float:
+    """Return how many absent labels of an example each one stands for that is shown.
+
+    So the loss is, in expectation, the same however many are shown, and an absent label is as frequent as it is.
+    """
+    held = len(_held(example))
+    return (len(example.task.labels) - held) / max(len(shown.task.labels) - held, 1)
+
+
 def _with_first(example: Example, labels: list[str], max_labels: int) -> Example:
-    """Keep the right labels, and the first of the others."""
-    if len(labels) > max_labels:
+    """Keep the right labels, and the first of the others, at least one."""
+    if len(labels) > max_labels and (example.task.descriptions or not example.task.single_label):
         held = _held(example)
         others = [label for label in labels if label not in held]
-        kept = held.union(others[: max(max_labels - len(held), 0)])
+        kept = held.union(others[: max(max_labels - len(held), 1)])
         labels = [label for label in labels if label in kept]
     task = example.task.with_labels(labels)
     gold = example.gold

@@ -46,7 +46,7 @@ def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
     }
     widest = encode(longest_labels(example, size, max_labels), vocabulary, model.template)
     branches = [*map(len, widest.tree.branches)]
-    if example.task.kind == "extract" or example.task.multi_label:  # every label begins a branch, described or not
+    if not example.task.single_label:  # every label begins a branch, described or not
         branches += [len(vocabulary.encode_pieces(cue(label))) for label in labels] if descriptions else []
     longest = len(widest.tree.prompt) + max(branches)
     if longest < model.max_positions:

@@ -28,7 +28,7 @@ from seqgpt.templates.marks import NONE
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
-from seqgpt.training.label_order import draw, shuffle_labels
+from seqgpt.training.label_order import absent_weight, draw, shuffle_labels
 from seqgpt.training.lengths import example_too_long, question_too_long
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
@@ -85,7 +85,8 @@ class TrainingSet(Dataset[Encoded]):
 
     def _encode(self, example: Example, index: int) -> Encoded:
         shown = shuffle_labels(example, self._draw(index), self._max_labels)
-        return encode(shown, self._model.vocabulary, self._model.template)
+        weight = absent_weight(example, shown)
+        return encode(shown, self._model.vocabulary, self._model.template, absent_weight=weight)
 
 
 class Trainer(transformers.Trainer):
@@ -212,7 +213,8 @@ class Trainer(transformers.Trainer):
         # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
         logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
         none = self.seqgpt.vocabulary.mark(NONE)
-        loss = answer_loss(logits, inputs["options"], inputs["right"], inputs["one_of"], none)
+        options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
+        loss = answer_loss(logits, options, right, one_of, weight, none)
         loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens

@@ -22,7 +22,10 @@ from tests.strategies import quick
 def encoded(still_model, eight):
     edge = {"text": "a b c", "task": "extract", "labels": ["x"], "answer": {"x": ["b "]}}
     examples = [*eight, Example.from_dict(edge), *load_sample("train")[:8]]
-    return [encode(example, still_model.vocabulary, still_model.template) for example in examples]
+    return [
+        encode(example, still_model.vocabulary, still_model.template, absent_weight=1 + 0.5 * (i % 3))
+        for i, example in enumerate(examples)
+    ]
 
 
 def naive_losses(model, encoded):
@@ -33,7 +36,7 @@ def naive_losses(model, encoded):
         for branch, targets in zip(example.tree.branches, example.targets, strict=True):
             row = [*example.tree.prompt, *branch]
             odds = model.model(input_ids=torch.tensor([row])).logits[0, len(example.tree.prompt) - 1 :]
-            losses += [loss_of(odds[target.offset + 1], target, none) for target in targets]
+            losses += [target.weight * loss_of(odds[target.offset + 1], target, none) for target in targets]
     return torch.stack(losses)
 
 
@@ -52,7 +55,8 @@ def batch_loss(model, forward, encoded, row_tokens):
     batch = collate(encoded, forward, row_tokens)
     logits = model.model(**forward.inputs(batch["batch"]), logits_to_keep=batch["keep"], use_cache=False).logits
     none = model.vocabulary.mark(NONE)
-    return answer_loss(logits, batch["options"], batch["right"], batch["one_of"], none), len(batch["labels"])
+    asked = (batch[key] for key in ("options", "right", "one_of", "weight"))
+    return answer_loss(logits, *asked, none=none), len(batch["labels"])
 
 
 @pytest.mark.parametrize("layout", ["tree", "rows"])
@@ -104,7 +108,7 @@ def test_answer_loss_is_brute_force(n, vocabulary, seed):
         options = tuple(random_.sample(range(1, vocabulary), random_.randint(1, vocabulary - 1)))
         one_of = random_.random() < 0.5
         right = random_.sample(options, 1 if one_of else random_.randint(0, len(options)))
-        targets.append(Target(0, options, frozenset(right), one_of))
+        targets.append(Target(0, options, frozenset(right), one_of, random_.random()))
     options = [torch.tensor(target.options) for target in targets]
     right = [torch.tensor([token in target.right for token in target.options]) for target in targets]
     loss = answer_loss(
@@ -112,9 +116,10 @@ def test_answer_loss_is_brute_force(n, vocabulary, seed):
         pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
         pad_sequence(right, batch_first=True),
         torch.tensor([target.one_of for target in targets]),
+        torch.tensor([target.weight for target in targets]),
         0,
     )
-    expected = sum(loss_of(row, target, 0) for row, target in zip(logits, targets, strict=True))
+    expected = sum(target.weight * loss_of(row, target, 0) for row, target in zip(logits, targets, strict=True))
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), abs=1e-4)
     loss.backward()
     assert logits.grad.isfinite().all()
@@ -124,5 +129,5 @@ def test_answer_loss_of_half_precision_is_summed_in_full():
     logits = torch.zeros(2000, 8, dtype=torch.bfloat16)
     options = torch.arange(8).expand(2000, 8)
     first = (options == 0) & torch.ones(2000, 1, dtype=torch.bool)
-    loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), 7)
+    loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), torch.ones(2000), 7)
     assert float(loss) == pytest.approx(2000 * torch.tensor(8.0).log().item(), rel=1e-5)

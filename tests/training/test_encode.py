@@ -119,6 +119,15 @@ def test_a_label_without_spans_is_asked_how_they_would_begin(parts):
     assert target.options
 
 
+def test_labels_that_do_not_hold_count_what_is_said(parts):
+    gold = {"text": "a b", "task": "extract", "labels": ["x", "y"], "answer": {"x": ["a"]}}
+    (begins, ends), (absent,) = encode(Example.from_dict(gold), *parts, absent_weight=2.5).targets
+    assert (begins.weight, ends.weight, absent.weight) == (1, 1, 2.5)
+    gold = {"text": "a b", "task": "classify", "multi_label": True, "labels": ["x", "y"], "answer": ["y"]}
+    (absent,), (held,) = encode(Example.from_dict(gold), *parts, absent_weight=2.5).targets
+    assert (held.weight, absent.weight) == (1, 2.5)
+
+
 def test_marks_as_words_are_words(parts):
     vocabulary, template = parts
     text = "<|none|> and <|end|>"

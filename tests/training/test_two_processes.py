@@ -45,7 +45,7 @@ def test_two_processes_are_one(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"])):
         command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / name / "losses.json").read_text()) for name in ("one", "two"))
     assert len(one) == 6
