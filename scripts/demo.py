@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import torch
 
-from seqgpt import Classification, Example, Extraction, Result
+from seqgpt import Classification, Example, Extraction, Result, SeqGPTError
 from seqgpt.configs import config_dir
 from seqgpt.data.sample import load_sample
-from seqgpt.evaluation.report import by_kind, evaluate
+from seqgpt.evaluation.compare import compare, to_table
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.training.config import load_run_config
@@ -24,24 +23,14 @@ from seqgpt.training.run import run_training
 _SHOWN = ("NER", "SA", "SF", "ID", "RE")
 
 
-def main() -> None:
-    """Train if needed, then show."""
-    model = _model()
-    held_out = load_sample("test")
-    color = sys.stdout.isatty()
-    print(f"\n{model!r}\n")
-    print("Held-out texts, as the model answers them, and the gold answers:\n")
-    for example in _choice(held_out):
-        result = model.predict(example.text, example.task)
-        print(f"{example.family} ({example.language}) {result.to_terminal(color=color)}")
-        print("  right" if _same(result, example.gold) else f"  wrong; gold: {_brief(example.gold)}")
-        print()
-    _table(model, held_out)
-    print(
-        "\nThat is what a model of this size learns from 320 examples: the format and a few words, hardly the tasks.\n"
-        "configs/train/real_cpu.yaml trains on real data; see README.md for your own labels.\n"
-        'Try: seqgpt predict --task extract --labels "person,place" "Tim Cook visited Shanghai."'
-    )
+def main() -> int:
+    """Train if needed, then show; return the exit code."""
+    try:
+        _show(_model())
+    except SeqGPTError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _model() -> SeqGPT:
@@ -52,11 +41,30 @@ def _model() -> SeqGPT:
     if (folder / SETTINGS_FILE).is_file():
         print(f"Using the model in {folder} (delete the folder to train again).")
         return SeqGPT.from_pretrained(folder)
-    print("Training a tiny model from random weights on 320 bundled examples in English and Chinese …")
+    n = len(load_sample("train"))
+    print(f"Training a tiny model from random weights on {n} bundled examples in English and Chinese …")
     started = time.perf_counter()
     model = run_training(config)
     print(f"Trained in {time.perf_counter() - started:.0f} seconds; the model is in {folder}.")
     return model
+
+
+def _show(model: SeqGPT) -> None:
+    color = sys.stdout.isatty()
+    print(f"\n{model!r}\n")
+    print("Held-out texts, as the model answers them, and the gold answers:\n")
+    for example in _choice(load_sample("test")):
+        result = model.predict(example.text, example.task)
+        print(f"{example.family} ({example.language}) {result.to_terminal(color=color)}")
+        print("  right" if _said(result) == _said(example.gold) else f"  wrong; gold: {_brief(example.gold)}")
+        print()
+    print("All held-out texts, in percent, beside trivial baselines:\n")
+    print(to_table(compare(model, ["sample"], baselines=True)))
+    print(
+        f"\nSo much a model of this size learns from {len(load_sample('train'))} examples and nothing else.\n"
+        "configs/train/real_cpu.yaml trains on real data; see README.md for your own labels.\n"
+        'Try: seqgpt predict --task extract --labels "person,place" "Tim Cook visited Shanghai."'
+    )
 
 
 def _choice(held_out: list[Example]) -> list[Example]:
@@ -68,35 +76,17 @@ def _choice(held_out: list[Example]) -> list[Example]:
     ]
 
 
-def _same(result: Result, gold: Result) -> bool:
+def _said(result: Result) -> set[object]:
     if isinstance(result, Classification):
-        return result.labels == gold.labels if isinstance(gold, Classification) else False
-    spans = {(span.label, span.start, span.end) for span in result.spans}
-    return isinstance(gold, Extraction) and spans == {(span.label, span.start, span.end) for span in gold.spans}
+        return set(result.labels)
+    return {(span.label, span.start, span.end) for span in result.spans}
 
 
 def _brief(gold: Result) -> str:
-    if isinstance(gold, Classification):
-        return ", ".join(gold.labels) or "none of these"
-    return ", ".join(f"{span.label} = {span.text!r}" for span in gold.spans) or "no spans"
-
-
-def _table(model: SeqGPT, held_out: list[Example]) -> None:
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for example in held_out:
-        groups[example.family].append(example)
-    print("family  kind      n   score                chance")
-    for family, examples in sorted(groups.items()):
-        for kind, members in by_kind(examples).items():
-            report = evaluate(model, members, name=family, progress=False)
-            metric = "offset F1" if kind == "extract" else "accuracy"
-            options = [len(example.task.labels) + example.task.none for example in members]
-            one_label = [count for count, e in zip(options, members, strict=True) if not e.task.multi_label]
-            chance = sum(1 / count for count in one_label) / len(one_label) if kind == "classify" and one_label else 0.0
-            print(
-                f"{family:7} {kind:8} {report.n:2}   {100 * report.headline:5.1f} % {metric:10} {100 * chance:8.1f} %"
-            )
+    if isinstance(gold, Extraction):
+        return ", ".join(f"{span.label} = {span.text!r}" for span in gold.spans) or "no spans"
+    return ", ".join(gold.labels) or "none of these"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

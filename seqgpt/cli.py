@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 2
     except KeyboardInterrupt:
-        _complain("interrupted; a training run goes on when it is started again.")
+        more = "; the run goes on when it is started again." if options.run is _train else "."
+        _complain(f"interrupted{more}")
         return 130
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
@@ -125,7 +127,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_threshold(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=_probability,
         metavar="P",
         help="what the probability of a span, or of one label of several, must exceed (default: the model's own)",
     )
@@ -135,6 +137,16 @@ def _count(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise argparse.ArgumentTypeError(f"{value!r} is not a number of 1 or more")
     return int(value)
+
+
+def _probability(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no probability from 0 up, below 1")
+    return number
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from seqgpt.errors import DataError, GroundingError, LabelError, TextError, did_you_mean
+from seqgpt.errors import DataError, GroundingError, LabelError, SeqGPTError, TextError, did_you_mean
 from seqgpt.grounding import by_label, ground, occurrences
 from seqgpt.results import Extraction, Result, Span
 from seqgpt.tasks import AtomicTask, check_text, half_surrogate
@@ -172,6 +172,24 @@ class BadRows:
         return f"{self.count} rows skipped: " + "; ".join(self.reasons) + more
 
 
+def check_on_bad_row(on_bad_row: OnBadRow, bad_rows: BadRows | None) -> None:
+    """Raise a ``DataError`` unless rows that are skipped can be counted."""
+    if on_bad_row not in get_args(OnBadRow):
+        raise DataError(
+            f"unknown on_bad_row {on_bad_row!r}.{did_you_mean(on_bad_row, get_args(OnBadRow))} "
+            f"Use {' or '.join(map(repr, get_args(OnBadRow)))}."
+        )
+    if on_bad_row == "skip" and bad_rows is None:
+        raise DataError("on_bad_row='skip' needs bad_rows=BadRows(), where the skipped rows are counted.")
+
+
+def reject(where: str, error: SeqGPTError, on_bad_row: OnBadRow, bad_rows: BadRows | None) -> None:
+    """Count a row that is wrong, or raise what is wrong with it."""
+    if bad_rows is None or on_bad_row == "error":
+        raise DataError(f"{where}: {error} Fix the row, or skip it (on_bad_row: skip).") from error
+    bad_rows.add(f"{where}: {error}")
+
+
 def read_jsonl(path: str | Path, *, on_bad_row: OnBadRow = "error", bad_rows: BadRows | None = None) -> list[Example]:
     """Read examples from a JSONL file.
 
@@ -183,13 +201,7 @@ def read_jsonl(path: str | Path, *, on_bad_row: OnBadRow = "error", bad_rows: Ba
     Raises:
         DataError: If the file cannot be read, or a row is wrong; the message has file and line number.
     """
-    if on_bad_row not in get_args(OnBadRow):
-        raise DataError(
-            f"unknown on_bad_row {on_bad_row!r}.{did_you_mean(on_bad_row, get_args(OnBadRow))} "
-            f"Use {' or '.join(map(repr, get_args(OnBadRow)))}."
-        )
-    if on_bad_row == "skip" and bad_rows is None:
-        raise DataError("on_bad_row='skip' needs bad_rows=BadRows(), where the skipped rows are counted.")
+    check_on_bad_row(on_bad_row, bad_rows)
     examples = []
     for number, record in read_records(path):
         try:
@@ -197,10 +209,7 @@ def read_jsonl(path: str | Path, *, on_bad_row: OnBadRow = "error", bad_rows: Ba
                 raise record
             example = Example.from_dict(record)
         except (DataError, LabelError, TextError, GroundingError) as error:
-            reason = f"{path}, line {number}: {error}"
-            if bad_rows is None or on_bad_row == "error":
-                raise DataError(f"{reason} Fix the row, or skip it with on_bad_row='skip'.") from error
-            bad_rows.add(reason)
+            reject(f"{path}, line {number}", error, on_bad_row, bad_rows)
             continue
         examples.append(example if example.id else Example(example.gold, str(number), example.family, example.language))
     return examples

@@ -436,7 +436,9 @@ def _check_labels(thresholds: Mapping[str, object], labels: Set[str]) -> None:
     for label in thresholds:
         if label not in labels:
             hint = did_you_mean(str(label), sorted(labels))
-            raise LabelError(f"the threshold of {label!r} is given, and no task asks for that label.{hint}")
+            raise LabelError(
+                f"a threshold is given for {label!r}, which no task asks for.{hint} Ask for it, or leave it out."
+            )
 
 
 def _check_probability(name: str, value: object) -> None:
@@ -471,7 +473,13 @@ def _give_marks(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> N
 
 def _get_template(name: str | None) -> Template:
     """Return the template of that name, if models of it can be run."""
-    template = get_template(name)
+    try:
+        template = get_template(name)
+    except ModelError as error:
+        raise ModelError(
+            f"the model is of template {name!r}, which this version of seqgpt does not know: open it with the version "
+            "that saved it, or train it again."
+        ) from error
     if not isinstance(template, MarksTemplate):
         raise ModelError(
             f"models of template {template.name!r} write whole answers, which this version cannot decode yet: use a "

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple, cast
 import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.engine.forward import PROMPT_ATTENTION, check_prompt_attention
@@ -162,6 +169,9 @@ def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
         raise ModelError("the config names no model_type: add one, for example 'qwen3' or 'llama'.")
     name, fields = config["model_type"], {key: value for key, value in config.items() if key != "model_type"}
     auto: Any = AutoModelForCausalLM
+    if name not in CONFIG_MAPPING:
+        hint = did_you_mean(str(name), CONFIG_MAPPING)
+        raise ModelError(f"transformers has no model_type {name!r}.{hint} Use one it has, such as 'qwen3' or 'llama'.")
     try:
         known = AutoConfig.for_model(name)
         check_prompt_attention(fields.get(PROMPT_ATTENTION, "causal"))

@@ -60,9 +60,13 @@ class Span:
             DataError: If a key is missing or unknown, or a value is of the wrong type.
         """
         _need(record, "span", ("label", "text", "start", "end"), (*cls.__slots__,))
+        for key in ("label", "text"):
+            if not isinstance(record[key], str):
+                raise DataError(f"{key} of a span is {record[key]!r}: give a string.")
         for key in ("start", "end"):
             if type(record[key]) is not int:
                 raise DataError(f"{key} of a span is {record[key]!r}: give a whole number of characters.")
+        _check_score("the score of a span", record.get("score", 1.0))
         if record.get("status", "exact") not in get_args(SpanStatus):
             raise DataError(f"status of a span is {record['status']!r}: use {' or '.join(get_args(SpanStatus))}.")
         return cls(**record)
@@ -79,7 +83,8 @@ class Extraction:
         absent: The asked labels that have no span, in the order of the labels.
         truncated: True if text or answer was cut; ``warnings`` says what.
         warnings: What a reader of the result should know, one sentence each.
-        raw: The answer as the model wrote it; empty where there is none. Not part of equality.
+        raw: The answer in the model's language: as it was written, or, where decoding is constrained, what says the
+            result. Empty if there is none, or it was cut off. Not part of equality.
 
     Raises:
         GroundingError: If a span is not in the text at its offsets, stands twice, or stands out of order.
@@ -176,6 +181,7 @@ class Extraction:
             GroundingError, LabelError: If the result is not consistent.
         """
         task = _task_of(record, "extract", ("text", "spans", "absent"))
+        _check_lists(record, "spans", "absent")
         return cls(
             text=record["text"],
             task=task,
@@ -214,7 +220,8 @@ class Classification:
         abstained: True if no label holds.
         truncated: True if the text was cut; ``warnings`` says what.
         warnings: What a reader of the result should know, one sentence each.
-        raw: The answer as the model wrote it; empty where there is none. Not part of equality.
+        raw: The answer in the model's language: as it was written, or, where decoding is constrained, what says the
+            result. Empty if there is none, or it was cut off. Not part of equality.
 
     Raises:
         LabelError: If a label was not asked, stands twice or out of order, or has no score; or if more than one holds
@@ -309,6 +316,11 @@ class Classification:
             LabelError: If the result is not consistent.
         """
         task = _task_of(record, "classify", ("text", "labels", "scores", "abstained"))
+        _check_lists(record, "labels")
+        if not isinstance(record["scores"], Mapping):
+            raise DataError(f"scores of a result are {record['scores']!r}: give an object, {{label: probability}}.")
+        for label, score in record["scores"].items():
+            _check_score(f"the score of {label!r}", score)
         return cls(
             text=record["text"],
             task=task,
@@ -397,6 +409,19 @@ def _need(record: object, what: str, needed: tuple[str, ...], known: tuple[str, 
     for key in record:
         if known and key not in known:
             raise DataError(f"unknown key {key!r} in a {what}.{did_you_mean(str(key), known)} Leave it out.")
+
+
+def _check_lists(record: Mapping[str, Any], *keys: str) -> None:
+    if not isinstance(record["text"], str):
+        raise DataError(f"text of a result is {record['text']!r}: give a string.")
+    for key in keys:
+        if not isinstance(record[key], list | tuple):
+            raise DataError(f"{key} of a result is {record[key]!r}: give a list.")
+
+
+def _check_score(what: str, score: object) -> None:
+    if not isinstance(score, int | float) or isinstance(score, bool) or not 0 <= score <= 1:
+        raise DataError(f"{what} is {score!r}: give a probability, from 0 to 1.")
 
 
 def _check_task(task: AtomicTask, kind: TaskKind) -> None:

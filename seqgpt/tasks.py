@@ -32,7 +32,7 @@ class AtomicTask:
 
     Attributes:
         kind: ``"extract"`` or ``"classify"``.
-        labels: The label set, in the order in which it is shown to the model.
+        labels: The label set, in the order of the results.
         descriptions: A description for some or all labels; empty if there are none.
         multi_label: Classification only: several labels may hold, each answered by itself.
         none: Single-label classification only: "none of these" is an answer.
@@ -95,7 +95,10 @@ class AtomicTask:
         return cls("classify", *_split_labels(labels), multi_label=multi_label, none=none, name=name)
 
     def prompt(self, text: str, *, template: str | None = None) -> Rendered:
-        """Show exactly what the model reads: a string, whose ``pieces`` tell structure from words.
+        """Show what the model reads of text and task: a string, whose ``pieces`` tell structure from words.
+
+        In the library's own template each label follows by itself, as the words with which its part of the answer
+        begins: see :meth:`answer`.
 
         Raises:
             TextError: If the text is empty.

@@ -182,7 +182,7 @@ def test_a_bad_row_is_reported_with_file_and_line(write, line, message):
     with pytest.raises(DataError, match=message) as caught:
         read_jsonl(path)
     assert str(caught.value).startswith(f"{path}, line 3: ")
-    assert str(caught.value).endswith(" Fix the row, or skip it with on_bad_row='skip'.")
+    assert str(caught.value).endswith(" Fix the row, or skip it (on_bad_row: skip).")
 
 
 @pytest.mark.parametrize(("line", "message"), BAD)

@@ -218,7 +218,7 @@ def test_what_is_no_threshold_is_refused(model, threshold):
 
 
 def test_a_threshold_of_no_label_is_refused(model):
-    with pytest.raises(LabelError, match=r"'persn' is given, and no task asks for that label. Did you mean 'person'\?"):
+    with pytest.raises(LabelError, match=r"a threshold is given for 'persn', which no task asks for. Did you mean 'person'\?"):
         model.predict("x", ["person"], threshold={"persn": 0.3})
     with pytest.raises(LabelError, match="the threshold of '' is given"):
         model.predict("x", ["person"], threshold={"": 0.3})
@@ -258,7 +258,7 @@ def test_positions_are_known_or_taken_from_the_tokenizer(tiny):
 def test_a_config_must_name_a_known_type(tokenizer):
     with pytest.raises(ModelError, match="names no model_type"):
         SeqGPT.from_config({}, tokenizer)
-    with pytest.raises(ModelError, match="cannot build a model of type 'qwen33'"):
+    with pytest.raises(ModelError, match=r"no model_type 'qwen33'\. Did you mean 'qwen3'\?"):
         SeqGPT.from_config({"model_type": "qwen33"}, tokenizer)
     with pytest.raises(ModelError, match="cannot build a model of type 't5'"):
         SeqGPT.from_config({"model_type": "t5"}, tokenizer)
@@ -442,7 +442,7 @@ def test_settings_that_cannot_be_read(settings, words, folder):
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        ("seqgpt-marks-1", "unknown template 'seqgpt-marks-1'"),
+        ("seqgpt-marks-1", "the model is of template 'seqgpt-marks-1', which this version of seqgpt does not know"),
         ("seqgpt-560m", "write whole answers, which this version cannot decode yet"),
     ],
 )

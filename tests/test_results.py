@@ -170,6 +170,13 @@ SPAN = FIRST.to_dict()
         (GOOD | {"spans": [{"label": "who"}]}, "key 'text' of a span is missing"),
         (GOOD | {"spans": [SPAN | {"start": "0"}]}, "start of a span is '0': give a whole number"),
         (GOOD | {"spans": [SPAN | {"status": "sure"}]}, "status of a span is 'sure': use exact or ambiguous"),
+        (GOOD | {"spans": [SPAN | {"text": None}]}, "text of a span is None: give a string"),
+        (GOOD | {"spans": [SPAN | {"score": "x"}]}, "the score of a span is 'x': give a probability"),
+        (GOOD | {"spans": [SPAN | {"score": 1.5}]}, "the score of a span is 1.5: give a probability"),
+        (GOOD | {"spans": 5}, "spans of a result is 5: give a list"),
+        (GOOD | {"text": 5}, "text of a result is 5: give a string"),
+        (CLASS | {"scores": 5}, "scores of a result are 5: give an object"),
+        (CLASS | {"scores": {"a": -1, "b": 0}}, "the score of 'a' is -1: give a probability"),
         (GOOD | {"spans": ["Ann"]}, "a span must be a JSON object, not 'Ann'"),
     ],
 )

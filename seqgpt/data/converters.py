@@ -7,7 +7,7 @@ it in ``SCHEMAS``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seqgpt.data.tags import TagScheme, ground_tags
@@ -61,7 +61,7 @@ def sequence_labelling(row: Row, reading: Reading) -> Extraction:
     text, found = ground_tags(
         row["tokens"], row["tags"], language=reading.language, text=text, scheme=reading.tag_scheme
     )
-    spans = tuple(type(span)(reading.name(span.label), span.text, span.start, span.end) for span in found)
+    spans = tuple(replace(span, label=reading.name(span.label)) for span in found)
     return Extraction.of(check_text(text), reading.task, spans)
 
 

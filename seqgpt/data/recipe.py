@@ -25,7 +25,7 @@ from seqgpt.data.recipe_file import read_fields
 from seqgpt.data.root import DATA_VARIABLE, find_data_root
 from seqgpt.data.tags import TagScheme
 from seqgpt.errors import ConfigError, DataError, GroundingError, LabelError, TextError, did_you_mean
-from seqgpt.examples import BadRows, Example, OnBadRow
+from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row, reject
 from seqgpt.tasks import AtomicTask
 
 
@@ -42,8 +42,7 @@ class Recipe:
         family: The task family (NER, SA, …).
         language: The language of the texts, and of the labels that examples have.
         labels: For each raw class its name in words, by language; in the order in which labels are asked.
-        descriptions: For each raw class a description, by language. Examples do not hold them: not every template
-            has a place for descriptions.
+        descriptions: For each raw class a description, by language. Examples do not hold them yet.
         none: Raw classes that mean "none of these": their rows have no label, and the task allows that answer.
         tag_scheme: The tag scheme, if only that one is to be accepted.
         hub_id: The likely Hugging Face id of the data set.
@@ -127,8 +126,7 @@ class Recipe:
                 row is wrong; the message has recipe, split and row.
         """
         where = f"Recipe {self.name!r}, split {split!r}"
-        if on_bad_row == "skip" and bad_rows is None:
-            raise DataError("on_bad_row='skip' needs bad_rows=BadRows(), where the skipped rows are counted.")
+        check_on_bad_row(on_bad_row, bad_rows)
         try:
             rows = ParquetRows(self._split_file(split, data_root), self.columns)
             numbers = sample_rows(len(rows), limit, seed)
@@ -140,10 +138,7 @@ class Recipe:
             try:
                 gold = self._schema.convert(rows.with_names(row), self._reading)
             except (DataError, LabelError, TextError, GroundingError) as error:
-                reason = f"{where}, row {number}: {error}"
-                if bad_rows is None or on_bad_row == "error":
-                    raise DataError(f"{reason} Fix the row, or skip it with on_bad_row='skip'.") from error
-                bad_rows.add(reason)
+                reject(f"{where}, row {number}", error, on_bad_row, bad_rows)
                 continue
             examples.append(Example(gold, f"{self.name}/{split}/{number}", self.family, self.language))
         return examples

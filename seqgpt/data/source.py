@@ -12,6 +12,16 @@ from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
 _SAMPLE_SPLITS = ("train", "validation", "test")
 
 
+def is_recipe(name: str) -> bool:
+    """Tell whether a source is a recipe, by its name or YAML file."""
+    return name != "sample" and not has_no_splits(name)
+
+
+def has_no_splits(name: str) -> bool:
+    """Tell whether a source is a JSONL file, which is read whole."""
+    return name.endswith(".jsonl")
+
+
 def read_source(
     name: str,
     split: str,
@@ -36,22 +46,28 @@ def read_source(
         Examples whose ids begin with the source.
 
     Raises:
-        DataError: If the source cannot be read, or has no examples.
+        DataError: If the source cannot be read, or has no examples, or every row of it was skipped.
         ConfigError: If there is no such recipe, or its file is wrong.
     """
-    if name != "sample" and not name.endswith(".jsonl"):
+    if is_recipe(name):
         recipe = load_recipe(name)
-        return recipe.examples(split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows)
-    if name == "sample":
+        examples = recipe.examples(split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows)
+    elif name == "sample":
         if split not in _SAMPLE_SPLITS:
             raise DataError(
                 f"sample has no split {split!r}.{did_you_mean(split, _SAMPLE_SPLITS)} "
                 f"Use one of {', '.join(_SAMPLE_SPLITS)}."
             )
-        examples = load_sample("train" if split == "train" else "test")
+        examples = _some(load_sample("train" if split == "train" else "test"), limit)
     else:
         read = read_jsonl(name, on_bad_row=on_bad_row, bad_rows=bad_rows)
-        examples = [Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read]
+        examples = _some([Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read], limit)
+    if not examples and bad_rows is not None and bad_rows.count:
+        raise DataError(f"{name}: every row was skipped. Correct them. {bad_rows}")
     if not examples:
-        raise DataError(f"{name} has no examples: give a file with at least one good line.")
+        raise DataError(f"{name} has no examples: give a file with at least one.")
+    return examples
+
+
+def _some(examples: list[Example], limit: int | None) -> list[Example]:
     return [examples[i] for i in sample_rows(len(examples), limit)]

@@ -68,13 +68,12 @@ class TreeBatch:
     places: list[list[Place]]
 
 
-def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0, pad_left: bool = False) -> TreeBatch:
+def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_left: bool = False) -> TreeBatch:
     """Lay trees out in rows.
 
     Args:
         trees: The trees.
         row_tokens: Trees share a row up to this length; 0 gives every tree a row of its own.
-        pad_id: Token id at padding; never seen by another token.
         pad_left: Pad rows at their beginning, not at their end.
     """
     rows: list[list[tuple[int, int, int, int]]] = []  # id, position, node and root of each token
@@ -92,7 +91,7 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_id: int = 0, pad_
             root += 1 + len(tree.branches)
         rows.append(row)
     width = max(map(len, rows))
-    padding = [[(pad_id, 0, PADDING, PADDING)] * (width - len(row)) for row in rows]
+    padding = [[(0, 0, PADDING, PADDING)] * (width - len(row)) for row in rows]
     if pad_left:
         places = [[Place(r, p + len(padding[r]), b + len(padding[r])) for r, p, b in tree] for tree in places]
     padded = [fill + row if pad_left else row + fill for row, fill in zip(rows, padding, strict=True)]

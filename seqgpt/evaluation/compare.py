@@ -10,11 +10,12 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from seqgpt.data.source import read_source
+from seqgpt.data.source import has_no_splits, read_source
 from seqgpt.errors import DataError
 from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
 from seqgpt.evaluation.report import HEADLINES, Predictor, Report, by_kind, evaluate
 from seqgpt.examples import BadRows, Example, OnBadRow
+from seqgpt.tasks import TaskKind
 
 # A string counts as an entry of the second dictionary if it is a span in at least half of its occurrences.
 _SURE_SHARE = 0.5
@@ -64,22 +65,20 @@ def compare(
     read = {
         name: by_kind(_read(name, split, limit, data_root, on_bad_row=on_bad_row, too_long=too_long)) for name in names
     }
+    fitted = {
+        name: {} if not baselines or has_no_splits(name) else _fit_all(name, data_root, on_bad_row) for name in names
+    }
     comparisons = []
     for name, kinds in read.items():
-        train = by_kind(read_source(name, "train", data_root=data_root)) if baselines and _has_train(name) else {}
         for kind, examples in kinds.items():
             title = f"{name} ({kind})" if len(kinds) > 1 else name
             tqdm.write(f"{title}: {len(examples)} examples", file=sys.stderr)
             report = evaluate(predictor, examples, name=title)
             headline = f"{HEADLINES[report.kind]} {100 * report.headline:.1f}"
             tqdm.write(f"{title}: {headline}, {report.seconds:.1f} s", file=sys.stderr)
-            fitted = _fit(train.get(kind, []), kind)
-            comparisons.append(
-                Comparison(
-                    report,
-                    {label: evaluate(one, examples, name=title, progress=False) for label, one in fitted.items()},
-                )
-            )
+            rivals = fitted[name].get(kind, {})
+            reports = {label: evaluate(one, examples, name=title, progress=False) for label, one in rivals.items()}
+            comparisons.append(Comparison(report, reports))
     return comparisons
 
 
@@ -116,7 +115,7 @@ def _read(
         elif on_bad_row == "skip":
             bad.add(f"{example.id}: {problem}")
         else:
-            raise DataError(f"{name}, example {example.id}: {problem} Or leave it out with on_bad_row='skip'.")
+            raise DataError(f"{name}, example {example.id}: {problem} Or skip it (on_bad_row: skip).")
     if bad.count:
         tqdm.write(f"{name}: {bad}", file=sys.stderr)
     if not examples:
@@ -124,19 +123,16 @@ def _read(
     return examples
 
 
-def _has_train(name: str) -> bool:
-    return not name.endswith(".jsonl")
+def _fit_all(name: str, data_root: str | Path | None, on_bad_row: OnBadRow) -> dict[TaskKind, dict[str, Predictor]]:
+    """Fit the baselines of each kind of task on a training split."""
+    train = by_kind(_read(name, "train", None, data_root, on_bad_row=on_bad_row, too_long=None))
+    return {kind: _fit(examples, kind) for kind, examples in train.items()}
 
 
-def _fit(train: Sequence[Example], kind: str) -> dict[str, Predictor]:
-    if not train:
-        return {}
-    makers: dict[str, Callable[[], Predictor]] = (
-        {
-            "dictionary": lambda: SpanDictionary.fit(train),
-            "dictionary of sure entries": lambda: SpanDictionary.fit(train, min_share=_SURE_SHARE),
-        }
-        if kind == "extract"
-        else {"majority class": lambda: MajorityClass.fit(train)}
-    )
-    return {name: make() for name, make in makers.items()}
+def _fit(train: Sequence[Example], kind: TaskKind) -> dict[str, Predictor]:
+    if kind == "classify":
+        return {"majority class": MajorityClass.fit(train)}
+    return {
+        "dictionary": SpanDictionary.fit(train),
+        "dictionary of sure entries": SpanDictionary.fit(train, min_share=_SURE_SHARE),
+    }

@@ -25,6 +25,6 @@ def get_template(name: str | None = None) -> Template:
     if name not in _TEMPLATES:
         raise ModelError(
             f"unknown template {name!r}: this version of seqgpt knows {', '.join(_TEMPLATES)}."
-            f"{did_you_mean(name, _TEMPLATES)} A newer seqgpt may be needed."
+            f"{did_you_mean(name, _TEMPLATES)} Use one of them."
         )
     return _TEMPLATES[name]

@@ -154,7 +154,7 @@ def read_spans(label: str, pieces: Sequence[Piece], text: str) -> list[Span]:
     if len(pieces) == 1 and is_mark(pieces[0], NONE):
         return []
     if not pieces or not is_mark(pieces[-1], END):
-        raise AnswerError(f"the answer of {label!r} does not end with {END}: is it cut off?")
+        raise AnswerError(f"the answer of {label!r} does not end with {END}: give all of it.")
     spans: dict[Span, None] = {}
     string, skips = "", 0
     for piece in pieces:
@@ -169,7 +169,7 @@ def read_spans(label: str, pieces: Sequence[Piece], text: str) -> list[Span]:
             spans[span] = None
             string, skips = "", 0
         else:
-            raise AnswerError(f"unexpected {str(piece)!r} in the answer of {label!r}: is it of another template?")
+            raise AnswerError(f"unexpected {str(piece)!r} in the answer of {label!r}: give an answer of this template.")
     return list(spans)
 
 
@@ -179,7 +179,7 @@ def place(label: str, string: str, text: str, skips: int) -> Span:
     if len(starts) <= skips:
         raise GroundingError(
             f"span {string!r} of {label!r} occurs {len(starts)}× in the text, and the answer means "
-            f"occurrence {skips + 1}: is it the answer of another text?"
+            f"occurrence {skips + 1}: give the text that was answered."
         )
     return Span(label, string, starts[skips], starts[skips] + len(string))
 
@@ -190,7 +190,7 @@ def _read_lines(task: AtomicTask, pieces: Sequence[Piece]) -> dict[str, Sequence
     if not begins or begins[0]:
         raise AnswerError(
             f"{str(Rendered.join(pieces[: begins[0]] if begins else pieces))!r} is not a label, {IS} and its answer: "
-            "is it cut off, or of another template?"
+            "give all of an answer of this template."
         )
     lines: dict[str, Sequence[Piece]] = {}
     for begin, end in zip(begins, [*begins[1:], len(pieces)], strict=True):
@@ -219,7 +219,7 @@ def _read_choice(task: AtomicTask, pieces: Sequence[Piece]) -> tuple[str, ...]:
         return ()
     if len(pieces) != 2 or is_mark(pieces[0]) or not is_mark(pieces[1], END):
         raise AnswerError(
-            f"{str(Rendered.join(pieces))!r} is not one label and {END}: is it cut off, or of another template?"
+            f"{str(Rendered.join(pieces))!r} is not one label and {END}: give all of an answer of this template."
         )
     return (unlead(pieces[0]),)
 

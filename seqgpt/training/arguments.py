@@ -56,5 +56,10 @@ class TrainingArguments(transformers.TrainingArguments):
             raise ConfigError(f"row_tokens is {self.row_tokens}: give a number of tokens, or 0 for a row per example.")
         if not 0 <= self.replace_mentions <= 1:
             raise ConfigError(f"replace_mentions is {self.replace_mentions}: give a probability, from 0 to 1.")
-        if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:
-            raise ConfigError(f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out.")
+        if self.muon_learning_rate is not None:
+            if self.muon_learning_rate <= 0:
+                raise ConfigError(
+                    f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out."
+                )
+            if not str(self.optim).startswith("adamw_torch"):
+                raise ConfigError(f"optim is {self.optim}: leave it out, Muon goes together with AdamW.")

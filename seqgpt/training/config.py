@@ -26,6 +26,7 @@ import yaml
 
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.examples import OnBadRow
+from seqgpt.model_files import expand
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.yaml_file import YamlFile
 
@@ -135,7 +136,7 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
     _check_data(file, data)
     _check_training(file, training, evaluates=bool(data.get("eval")))
     file.check()
-    return RunConfig(output_dir, ModelConfig(**model), DataConfig(**data), training)
+    return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training)
 
 
 def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from seqgpt.model import SeqGPT
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import cue, lead
 from seqgpt.training.encode import encode
-from seqgpt.training.label_order import longest_labels
+from seqgpt.training.label_sampling import longest_labels
 
 _MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
 

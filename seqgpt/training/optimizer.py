@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Together(torch.optim.Optimizer):
+class CombinedOptimizer(torch.optim.Optimizer):
     """Several optimizers, each of its own weights, as one: for schedulers, checkpoints and whoever else asks.
 
     Attributes:
@@ -61,7 +61,7 @@ def muon_and_adamw(
     weight_decay: float,
     betas: tuple[float, float],
     eps: float,
-) -> Together:
+) -> CombinedOptimizer:
     """Build Muon (``torch.optim.Muon``; kellerjordan.github.io/posts/muon) for a model, and AdamW for the rest.
 
     Muon is made for matrices that map one hidden state to another. Embeddings, output weights, biases and norms are
@@ -95,4 +95,4 @@ def muon_and_adamw(
         eps=eps,
         fused=True,
     )
-    return Together([torch.optim.Muon(inner, lr=muon_learning_rate, weight_decay=weight_decay), adamw])
+    return CombinedOptimizer([torch.optim.Muon(inner, lr=muon_learning_rate, weight_decay=weight_decay), adamw])

@@ -2,7 +2,8 @@
 
 The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
 which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens. If there was something
-to evaluate, the model has the threshold that was best for it, and ``metrics.json`` says how good. Weights are
+to evaluate, the model has the threshold that was best for it, and ``metrics.json`` says how good it is there: a little
+better than elsewhere, since the threshold was chosen on the same examples. Weights are
 safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
 Started again after an interruption, a run goes on from its last checkpoint.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,16 +23,17 @@ import yaml
 from tqdm.auto import tqdm
 
 from seqgpt.data.recipe import load_recipe
-from seqgpt.data.source import read_source
+from seqgpt.data.source import is_recipe, read_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
 from seqgpt.evaluation.threshold import LOWEST, best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE, build, check_folder, fetch_settings
+from seqgpt.model_files import SETTINGS_FILE, build, find
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.label_sampling import draw
 from seqgpt.training.lengths import question_too_long
 from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
@@ -58,10 +59,12 @@ def run_training(config: RunConfig) -> SeqGPT:
     examples = [
         example
         for name in config.data.train
-        for example in _repeat(_read(name, "train", config.data, limit=config.data.train_limit), name, config.data)
+        for example in _repeat(
+            _read(name, "train", config.data, config.data.train_limit), name, config.data, arguments.seed
+        )
     ]
     held_out = {
-        title: _read(name, "validation", config.data, limit=config.data.eval_limit)
+        title: _read(name, "validation", config.data, config.data.eval_limit)
         for name, title in _titles(config.data.eval).items()
     }
     model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, arguments.seed)
@@ -141,15 +144,13 @@ def _make_trainer(
     return trainer
 
 
-def _read(name: str, split: str, data: DataConfig, *, limit: int | None) -> list[Example]:
-    if split == "train" and name != "sample" and not name.endswith(".jsonl") and load_recipe(name).held_out:
+def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Example]:
+    if split == "train" and is_recipe(name) and load_recipe(name).held_out:
         raise ConfigError(f"data.train: recipe {name!r} is held out, for evaluation only: list it in data.eval.")
     bad = BadRows()
     examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
     if bad.count:
         _say(f"{name}: {bad}")
-    if not examples:
-        raise DataError(f"{name}: every row was skipped. Correct the rows.")
     return examples
 
 
@@ -172,13 +173,13 @@ def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) 
     return True
 
 
-def _repeat(examples: list[Example], name: str, data: DataConfig) -> list[Example]:
+def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> list[Example]:
     """Return the examples of a source as often as they come in an epoch, each time under an id of its own."""
     times, rest = divmod(data.passes.get(name, 1.0), 1.0)
     repeated = [*examples]
     for i in range(1, int(times)):
         repeated += [dataclasses.replace(example, id=f"{example.id}~{i}") for example in examples]
-    few = random.Random(name).sample(examples, round(rest * len(examples)))  # noqa: S311 (not for secrets)
+    few = draw(seed, 0, name, "passes").sample(examples, round(rest * len(examples)))
     return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
 
 
@@ -211,10 +212,8 @@ def _check_start(config: ModelConfig) -> None:
         with torch.device("meta"):  # every layer is built, no weight is stored
             none = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))  # the tokenizer will tell
             build(config.config or {}, vocab_size=config.vocab_size, **none)
-    elif Path(config.path).expanduser().exists() or config.path.startswith((".", "/", "~")):
-        check_folder(Path(config.path).expanduser(), use_safetensors=True)
     else:
-        fetch_settings(config.path)
+        find(config.path, revision=None, use_safetensors=True)
 
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:

@@ -28,7 +28,7 @@ from seqgpt.templates.marks import NONE
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
-from seqgpt.training.label_order import absent_weight, draw, shuffle_labels
+from seqgpt.training.label_sampling import absent_weight, draw, shuffle_labels
 from seqgpt.training.lengths import example_too_long, question_too_long
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
@@ -76,15 +76,15 @@ class TrainingSet(Dataset[Encoded]):
 
     def __getitem__(self, index: int) -> Encoded:
         example = self._examples[index]
-        encoded = self._encode(self._replace_mentions(example, self._draw(index)), index)
+        encoded = self._encode(self._replace_mentions(example, self._draw(index, "mentions")), index)
         fits = encoded.tree.longest < self._model.max_positions
         return encoded if fits else self._encode(example, index)
 
-    def _draw(self, index: int) -> random.Random:
-        return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index))
+    def _draw(self, index: int, purpose: str) -> random.Random:
+        return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index), purpose)
 
     def _encode(self, example: Example, index: int) -> Encoded:
-        shown = shuffle_labels(example, self._draw(index), self._max_labels)
+        shown = shuffle_labels(example, self._draw(index, "labels"), self._max_labels)
         weight = absent_weight(example, shown)
         return encode(shown, self._model.vocabulary, self._model.template, absent_weight=weight)
 

@@ -121,7 +121,7 @@ def test_bad_rows_stop_or_are_counted(tmp_path, root):
     with pytest.raises(DataError) as raised:
         tones.examples("test", data_root=root)
     assert str(raised.value).startswith("Recipe 'tones', split 'test', row 1: the text is empty")
-    assert str(raised.value).endswith("Fix the row, or skip it with on_bad_row='skip'.")
+    assert str(raised.value).endswith("Fix the row, or skip it (on_bad_row: skip).")
     bad = BadRows()
     assert [e.id for e in tones.examples("test", data_root=root, on_bad_row="skip", bad_rows=bad)] == ["tones/test/0"]
     assert bad.count == 2

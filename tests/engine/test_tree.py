@@ -24,7 +24,7 @@ def test_a_tree_has_a_row_of_its_own():
 
 
 def test_trees_share_a_row_that_is_long_enough():
-    batch = lay_out([B, A], row_tokens=8, pad_id=7)
+    batch = lay_out([B, A], row_tokens=8)
     assert batch.input_ids.tolist() == [[10, 11, 12, 13, 14, 20, 21]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 2, 0, 1]]
     assert batch.node.tolist() == [[0, 0, 1, 1, 2, 3, 4]]
@@ -33,8 +33,8 @@ def test_trees_share_a_row_that_is_long_enough():
 
 
 def test_rows_can_be_padded_on_the_left():
-    batch = lay_out([A, B], pad_id=7, pad_left=True)
-    assert batch.input_ids.tolist() == [[10, 11, 12, 13, 14], [7, 7, 7, 20, 21]]
+    batch = lay_out([A, B], pad_left=True)
+    assert batch.input_ids.tolist() == [[10, 11, 12, 13, 14], [0, 0, 0, 20, 21]]
     assert batch.node[1].tolist() == [PADDING, PADDING, PADDING, 0, 1]
     assert batch.places[1] == [Place(1, 3, 4)]
 

@@ -4,6 +4,7 @@ import pytest
 
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError
+from seqgpt.evaluation import compare as compare_module
 from seqgpt.evaluation.baselines import MajorityClass
 from seqgpt.evaluation.compare import Comparison, compare, to_table
 from seqgpt.evaluation.report import evaluate
@@ -71,11 +72,29 @@ def test_all_sources_are_read_before_the_first_is_predicted(held_out, tmp_path):
     assert predictor.asked == 0
 
 
+def test_training_rows_of_baselines_are_read_before_the_first_is_predicted(held_out, monkeypatch):
+    predictor = Knows(held_out)
+
+    def read(name, split, *, on_bad_row, bad_rows, **_):
+        if split == "test":
+            return held_out
+        if on_bad_row == "error":
+            raise DataError("row 7 is wrong")
+        bad_rows.add("row 7 is wrong")
+        return load_sample("train")
+
+    monkeypatch.setattr(compare_module, "read_source", read)
+    with pytest.raises(DataError, match="row 7 is wrong"):
+        compare(predictor, ["sample"], baselines=True)
+    assert predictor.asked == 0
+    assert len(compare(predictor, ["sample"], baselines=True, on_bad_row="skip")) == 2
+
+
 def test_examples_that_are_too_long(held_out, tmp_path, capsys):
     path = tmp_path / "mine.jsonl"
     write_jsonl(path, held_out[:4])
     predictor = Knows(held_out)
-    with pytest.raises(DataError, match=r"mine.jsonl/\S+: too much. Or leave it out with on_bad_row='skip'"):
+    with pytest.raises(DataError, match=r"mine.jsonl/\S+: too much. Or skip it"):
         compare(predictor, ["sample", str(path)], too_long=lambda e: "too much." * e.id.startswith(str(path)))
     assert predictor.asked == 0
     compared = compare(

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from seqgpt.errors import GroundingError, LabelError
@@ -86,7 +86,7 @@ def check_written_is_read(gold):
     try:
         answer = task.answer(gold, gold.text, template=NAME)
     except (LabelError, GroundingError):
-        return
+        reject()
     result = task.parse(answer, gold.text, template=NAME)
     assert not result.warnings
     assert Counter((s.label, s.text) for s in result.spans) == Counter((s.label, s.text) for s in gold.spans)
@@ -102,7 +102,7 @@ def test_written_classes_are_read_back(gold):
     try:
         answer = task.answer(gold.labels, gold.text, template=NAME)
     except LabelError:
-        return
+        reject()
     result = task.parse(answer, gold.text, template=NAME)
     assert (result.labels, result.warnings) == (gold.labels, ())
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqgpt.training.optimizer import Together, muon_and_adamw
+from seqgpt.training.optimizer import CombinedOptimizer, muon_and_adamw
 from tests.conftest import tiny_config
 
 
@@ -14,7 +14,7 @@ def network(request, tokenizer):
     return SeqGPT.from_config(tiny_config(request.param), tokenizer).model
 
 
-def build(network) -> Together:
+def build(network) -> CombinedOptimizer:
     return muon_and_adamw(
         network, muon_learning_rate=0.02, learning_rate=2e-3, weight_decay=0.1, betas=(0.9, 0.98), eps=1e-8
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.run import run_training
+from tests.conftest import tiny_config
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 TINY = {
     "model_type": "qwen3",
@@ -167,18 +171,22 @@ def test_a_run_killed_before_its_last_evaluation(config, files, monkeypatch):
         run_training(wanted)
 
 
-def test_a_moved_run_is_the_same_run(config, kill, files):
+def test_a_moved_run_is_the_same_run(config, kill, files, capfd):
     kill(config(), 2)
     (files / "run").rename(files / "moved")
-    assert run_training(config(output="moved"))
+    model = run_training(config(output="moved"))
+    assert "going on from" in capfd.readouterr().err
+    assert same(model, run_training(config(output="whole")))
 
 
 def test_starting_from_a_model(config, files):
     run_training(config(output="base"))
     wanted = config(model={"path": str(files / "base")})
     wanted = RunConfig(wanted.output_dir, ModelConfig(path=str(files / "base")), wanted.data, wanted.training)
-    model = run_training(wanted)
-    assert len(model.tokenizer) == len(SeqGPT.from_pretrained(files / "base").tokenizer)
+    base = SeqGPT.from_pretrained(files / "base")
+    model = run_training(dataclasses.replace(wanted, training=wanted.training | {"learning_rate": 0.0}))
+    assert same(model, base)
+    assert model.tokenizer.get_vocab() == base.tokenizer.get_vocab()
 
 
 def test_the_bundled_examples_are_a_source(config, capfd):
@@ -188,22 +196,49 @@ def test_the_bundled_examples_are_a_source(config, capfd):
     assert "12 examples of 1 source(s), 3 held out" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("model_type", ["llama", "qwen2", "gpt2", "gpt_neox", "bloom"])
+def test_every_family_is_trained_and_opened_again(model_type, config, files):
+    wanted = dataclasses.replace(config(max_steps=2), model=ModelConfig(config=tiny_config(model_type), vocab_size=400))
+    model = run_training(wanted)
+    assert same(model, SeqGPT.from_pretrained(files / "run"))
+
+
+def test_the_threshold_is_chosen_on_what_is_held_out(config, files, monkeypatch, capfd):
+    monkeypatch.setattr(run, "best_threshold", lambda _: 0.15)
+    monkeypatch.setattr(run, "mean_f1", lambda _, threshold: 1 - threshold)
+    model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
+    assert model.threshold == SeqGPT.from_pretrained(files / "run").threshold == 0.15
+    assert "threshold 0.15: F1 0.850 on what is held out (0.500 at 0.50)" in capfd.readouterr().err
+
+
+def test_a_threshold_that_is_no_better_is_not_taken(config, files, monkeypatch):
+    monkeypatch.setattr(run, "mean_f1", lambda *_: 0.0)
+    model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
+    assert model.threshold == SeqGPT.from_pretrained(files / "run").threshold == 0.5
+
+
+def test_home_is_one_place(config, files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files))
+    wanted = load_run_config(ROOT / "configs" / "train" / "demo.yaml", ["output_dir=~/here"])
+    assert wanted.output_dir == str(files / "here")
+
+
 @pytest.mark.parametrize(("passes", "expected"), [(1, 20), (3, 60), (2.5, 50), (0.25, 5)])
 def test_a_source_comes_as_often_as_the_config_says(passes, expected):
     data = DataConfig(train=["sample"], passes={"sample": passes})
-    examples = run._read("sample", "train", data, limit=20)
-    repeated = run._repeat(examples, "sample", data)
+    examples = run._read("sample", "train", data, 20)
+    repeated = run._repeat(examples, "sample", data, 0)
     assert len(repeated) == expected
     assert len({example.id for example in repeated}) == expected  # so that each draws labels of its own
     assert {example.text for example in repeated} <= {example.text for example in examples}
     assert passes < 1 or repeated[:20] == examples
-    assert repeated == run._repeat(examples, "sample", data)
+    assert repeated == run._repeat(examples, "sample", data, 0)
 
 
 def test_a_limit_is_a_choice_not_the_first_rows(config, files):
     data = DataConfig(train=["sample"])
     few = run._read("sample", "train", data, limit=10)
-    more = run._read("sample", "train", data, limit=20)
+    more = run._read("sample", "train", data, 20)
     assert few != run._read("sample", "train", data, limit=None)[:10]
     assert {example.id for example in few} < {example.id for example in more}
     named = run._read(str(files / "train.jsonl"), "train", data, limit=3)

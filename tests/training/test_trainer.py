@@ -11,7 +11,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError
 from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
-from seqgpt.training.optimizer import Together
+from seqgpt.training.optimizer import CombinedOptimizer
 from seqgpt.training.trainer import STATE_FILE, TrainingSet, last_checkpoint
 from tests.alike import assert_alike
 from tests.training.conftest import make_model
@@ -327,6 +327,11 @@ def test_arguments_out_of_range(arguments, name, value):
         arguments(**{name: value})
 
 
+def test_muon_goes_with_adamw_only(arguments):
+    with pytest.raises(ConfigError, match="optim is sgd: leave it out, Muon goes together with AdamW"):
+        arguments(muon_learning_rate=0.02, optim="sgd")
+
+
 def test_workers_see_the_epoch_change(eight, arguments):
     """With worker processes that live on, the labels must still be drawn anew: as without any."""
     losses = []
@@ -347,7 +352,7 @@ def test_muon_learns_and_goes_on_where_it_stopped(eight, arguments, tmp_path):
     common = {"muon_learning_rate": 0.02, "save_strategy": "steps", "save_steps": 4, "max_steps": 8}
     whole = Trainer(make_model(), arguments(output_dir=str(tmp_path / "whole"), **common), eight)
     whole.train()
-    assert isinstance(unwrapped(whole.optimizer), Together)
+    assert isinstance(unwrapped(whole.optimizer), CombinedOptimizer)
     resumed = Trainer(make_model(seed=1), arguments(output_dir=str(tmp_path / "whole"), **common), eight)
     resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
     for one, other in zip(whole.seqgpt.model.parameters(), resumed.seqgpt.model.parameters(), strict=True):

@@ -14,9 +14,9 @@ from seqgpt.examples import Example
 from seqgpt.results import Classification, Extraction
 
 
-def draw(seed: int, epoch: int, example_id: str) -> random.Random:
-    """Return the random generator of one example in one epoch."""
-    key = hashlib.blake2b(f"{seed}/{epoch}/{example_id}".encode(), digest_size=8).digest()
+def draw(seed: int, epoch: int, example_id: str, purpose: str) -> random.Random:
+    """Return the random generator of one example in one epoch, another one for each purpose."""
+    key = hashlib.blake2b(f"{seed}/{epoch}/{example_id}/{purpose}".encode(), digest_size=8).digest()
     return random.Random(int.from_bytes(key, "big"))  # noqa: S311 (not for secrets)
 
 
@@ -49,7 +49,8 @@ def longest_labels(example: Example, size: Mapping[str, int], max_labels: int) -
 def absent_weight(example: Example, shown: Example) -> float:
     """Return how many absent labels of an example each one stands for that is shown.
 
-    So the loss is, in expectation, the same however many are shown, and an absent label is as frequent as it is.
+    So the summed loss is, in expectation, the same however many are shown, and an absent label counts as often as it is
+    absent. (What is logged is the mean over the questions that were asked, which are fewer.)
     """
     held = len(_held(example))
     return (len(example.task.labels) - held) / max(len(shown.task.labels) - held, 1)
