@@ -218,9 +218,11 @@ def test_what_is_no_threshold_is_refused(model, threshold):
 
 
 def test_a_threshold_of_no_label_is_refused(model):
-    with pytest.raises(LabelError, match=r"a threshold is given for 'persn', which no task asks for. Did you mean 'person'\?"):
+    with pytest.raises(
+        LabelError, match=r"given for 'persn', which no task asks for. Did you mean 'person'\?"
+    ):
         model.predict("x", ["person"], threshold={"persn": 0.3})
-    with pytest.raises(LabelError, match="the threshold of '' is given"):
+    with pytest.raises(LabelError, match="a threshold is given for '', which"):
         model.predict("x", ["person"], threshold={"": 0.3})
 
 
