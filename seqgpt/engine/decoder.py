@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -43,6 +43,15 @@ MAX_SPAN_TOKENS = 256
 MAX_PATHS = 64
 """Beginnings of spans of one label that are followed at once."""
 
+MAX_PATHS_OF_A_TEXT = 512
+"""The same, of all labels of one task on one text together."""
+
+MAX_BRANCH_TOKENS = 2048
+"""Tokens of the branches that stand in one row; of a label set with more, the prompt is read several times."""
+
+MAX_CELLS = 2**25
+"""Cells of the tree mask of a batch (rows × tokens × tokens), 5 bytes each; of more, one batch after another."""
+
 MAX_ROWS = 256
 """Branches that are computed at once where each needs a row of its own; more are computed one batch after another."""
 
@@ -58,7 +67,6 @@ class _Answer:
         label: The label.
         least: Log probability that its spans must exceed.
         constraint: The spans of the text.
-        cue: The tokens that begin the label's answer.
         found: The probability of each span that was found.
         warnings: What was not followed to its end.
     """
@@ -66,7 +74,6 @@ class _Answer:
     label: str
     least: float
     constraint: SpanConstraint
-    cue: tuple[int, ...]
     found: dict[Offsets, float] = field(default_factory=dict)
     warnings: dict[str, None] = field(default_factory=dict)
 
@@ -82,9 +89,10 @@ class _Path:
         log_score: Log probability of its tokens.
         row: Its row in the batch.
         node: Its node there; two paths of a label that part have nodes of their own.
+        cue: The node of its cue.
         root: The node of its prompt.
-        begin: Position of the first token of the cue.
-        unread: Number of its last tokens that its node has not read yet, from the cue on.
+        begin: Position of its first token.
+        unread: Number of its last tokens that its node has not read yet.
     """
 
     answer: _Answer
@@ -93,14 +101,10 @@ class _Path:
     log_score: float
     row: int
     node: int
+    cue: int
     root: int
     begin: int
     unread: int = 0
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The tokens of its node."""
-        return self.answer.cue + self.tokens
 
 
 @dataclass
@@ -127,10 +131,25 @@ class _Asked:
     answers: list[_Answer] = field(default_factory=list)
     constraint: SpanConstraint | None = None
 
-    def read(self, nodes: Sequence[tuple[int, ...]], logits: Tensor) -> None:
-        """Take what the model says at some nodes of the trie from their logits [N, V]."""
+    def parts(self) -> Iterator[_Part]:
+        """Yield the branches of which logits are wanted, as many together as a row takes."""
+        branches: list[int] = []
+        tokens = 0
+        for i, lengths in enumerate(self.wanted):
+            if not lengths:
+                continue
+            if branches and tokens + lengths[-1] > MAX_BRANCH_TOKENS:
+                yield _Part(self, branches)
+                branches, tokens = [], 0
+            branches.append(i)
+            tokens += lengths[-1]
+        if branches:
+            yield _Part(self, branches)
+
+    def read(self, nodes: Sequence[tuple[int, ...]], rows: Sequence[int], logits: _Logits) -> None:
+        """Take what the model says at some nodes of the trie from their rows of logits."""
         options = [self.trie.next_tokens(node) for node in nodes]
-        for node, tokens, values in zip(nodes, options, _log_odds(logits, options), strict=True):
+        for node, tokens, values in zip(nodes, options, logits.odds(rows, options), strict=True):
             self.odds[node] = dict(zip(tokens, values.tolist(), strict=True))
 
     def probability(self, answer: tuple[int, ...]) -> float:
@@ -149,6 +168,14 @@ class _Part(NamedTuple):
         """Return what the model reads: of each branch as much as comes before the last logits that are wanted."""
         plan, wanted = self.asked.plan, self.asked.wanted
         return Tree(plan.prompt, [plan.branches[i][: wanted[i][-1]] for i in self.branches])
+
+    def options(self) -> Iterable[int]:
+        """Return the tokens that may come next where logits are wanted."""
+        if self.asked.constraint is not None:
+            return self.asked.constraint.following(None)
+        if not self.asked.plan.task.single_label:
+            return ()
+        return (token for node in self.nodes() for token in self.asked.trie.next_tokens(node))
 
     def nodes(self) -> list[tuple[int, ...]]:
         """Return what of each branch is written wherever logits are wanted."""
@@ -201,47 +228,62 @@ class Decoder:
     def _ask(self, plan: Plan, thresholds: list[float]) -> _Asked:
         """Say at which tokens of a plan logits are wanted: for a whole label, before those that tell it from others."""
         if not plan.task.single_label:
-            return _Asked(plan, thresholds, [[len(branch)] for branch in plan.branches])
+            spans = SpanConstraint(plan.text, self._vocabulary) if plan.task.kind == "extract" else None
+            return _Asked(plan, thresholds, [[len(branch)] for branch in plan.branches], constraint=spans)
         none = [(self._marks[NONE],)] if plan.task.none else []
         trie = ChoiceConstraint([*plan.branches, *none])
         return _Asked(plan, thresholds, trie.branching()[: len(plan.branches)], trie)
 
     def _parts(self, asked: Sequence[_Asked]) -> Iterator[list[_Part]]:
         """Yield what is computed together; branches of which no logits are wanted are left out."""
-        parts = [_Part(one, [i for i, lengths in enumerate(one.wanted) if lengths]) for one in asked]
-        parts = [part for part in parts if part.branches]
-        if self._forward.layout == "tree":
-            if parts:
-                yield parts
+        if self._forward.layout == "rows":
+            each = [_Part(one, [i]) for one in asked for i, lengths in enumerate(one.wanted) if lengths]
+            for start in range(0, len(each), MAX_ROWS):
+                yield each[start : start + MAX_ROWS]
             return
-        each = [_Part(part.asked, [i]) for part in parts for i in part.branches]
-        for start in range(0, len(each), MAX_ROWS):
-            yield each[start : start + MAX_ROWS]
+        cells = MAX_CELLS // self._forward.masks_of_a_row
+        together: list[_Part] = []
+        width = 0
+        for part in (part for one in asked for part in one.parts()):
+            wider = max(width, len(part.tree()))
+            if together and (len(together) + 1) * wider**2 > cells:
+                yield together
+                together, wider = [], len(part.tree())
+            together.append(part)
+            width = wider
+        if together:
+            yield together
 
     def _compute(self, parts: Sequence[_Part]) -> None:
         """Run the first pass over some branches, take from its logits what they say, and write their spans."""
+        tokens = self._columns(token for part in parts for token in part.options())
         batch = self._forward.batch([part.tree() for part in parts])
         spots = [part.spots(places) for part, places in zip(parts, batch.places, strict=True)]
         keep = torch.zeros_like(batch.node, dtype=torch.bool)
         for spot in (spot for members in spots for spot in members):
             keep[spot] = True
-        logits, stepper = self._forward.start(batch, keep)
+        values, stepper = self._forward.start(batch, keep, tokens)
+        logits = _Logits(values, tokens)
         row_of = torch.full(keep.shape, -1)
-        row_of[keep] = torch.arange(len(logits))
+        row_of[keep] = torch.arange(len(values))
         paths: list[_Path] = []
         opened: list[int] = []
         for part, members in zip(parts, spots, strict=True):
             rows = [int(row_of[spot]) for spot in members]
             task = part.asked.plan.task
-            if task.kind == "extract":
-                paths += self._open(part, members, batch)
+            if part.asked.constraint is not None:
+                paths += self._open(part, part.asked.constraint, members, batch)
                 opened += rows
             elif task.multi_label:
-                odds = _log_yes(logits[rows], [[self._marks[YES]]] * len(rows), self._marks[NONE])
+                odds = logits.yes(rows, [[self._marks[YES]]] * len(rows), self._marks[NONE])
                 part.asked.yes += odds[:, 0].exp().tolist()
             else:
-                part.asked.read(part.nodes(), logits[rows])
-        self._follow(paths, logits[opened], stepper)
+                part.asked.read(part.nodes(), rows, logits)
+        self._follow(paths, opened, logits, stepper)
+
+    def _columns(self, tokens: Iterable[int]) -> Tensor:
+        """Return the tokens whose logits are needed, those of the answers' own marks among them, ascending."""
+        return torch.tensor(sorted({*tokens, *self._marks.values()}))
 
     def _result(self, asked: _Asked) -> Result:
         plan = asked.plan
@@ -267,32 +309,32 @@ class Decoder:
         abstain = plan.task.none and asked.probability((self._marks[NONE],)) > scores[best]
         return Classification.of(plan.text, plan.task, () if abstain else (best,), scores)
 
-    def _open(self, part: _Part, spots: Sequence[Spot], batch: TreeBatch) -> list[_Path]:
+    def _open(self, part: _Part, constraint: SpanConstraint, spots: Sequence[Spot], batch: TreeBatch) -> list[_Path]:
         """Begin the answers of some labels of an extraction."""
         asked = part.asked
-        if asked.constraint is None:
-            asked.constraint = SpanConstraint(asked.plan.text, self._vocabulary)
         opened = []
         for i, spot in zip(part.branches, spots, strict=True):
             least = math.log(max(asked.thresholds[i], sys.float_info.min))
-            answer = _Answer(asked.plan.task.labels[i], least, asked.constraint, tuple(asked.plan.branches[i]))
+            answer = _Answer(asked.plan.task.labels[i], least, constraint)
             asked.answers.append(answer)
             node, root = int(batch.node[spot]), int(batch.root[spot])
-            opened.append(_Path(answer, (), None, 0.0, spot[0], node, root, len(asked.plan.prompt)))
+            begin = len(asked.plan.prompt) + len(asked.plan.branches[i])
+            opened.append(_Path(answer, (), None, 0.0, spot[0], node, node, root, begin))
         return opened
 
-    def _follow(self, paths: list[_Path], logits: Tensor, stepper: Stepper) -> None:
+    def _follow(self, paths: list[_Path], rows: Sequence[int], logits: _Logits, stepper: Stepper) -> None:
         """Follow all beginnings of spans that are likelier than the threshold, until none is left.
 
         Args:
             paths: The beginnings.
-            logits: [N, V] what the model says of the next token of each.
+            rows: The row of logits of each, of what follows it.
+            logits: The logits.
             stepper: The state after the first pass.
         """
         while paths:
             following = [path.answer.constraint.following(path.written) for path in paths]
             options = [[self._marks[END], *tokens] for tokens in following]
-            likely = _log_yes(logits, options, self._marks[NONE])
+            likely = logits.yes(rows, options, self._marks[NONE])
             likely += torch.tensor([[path.log_score] for path in paths])
             grown: list[_Path] = []
             for path, steps, tokens, scores in zip(paths, following, options, likely, strict=True):
@@ -311,25 +353,29 @@ class Decoder:
                 ]
             paths = self._keep(grown)
             if paths:
-                paths, logits = _feed(paths, stepper)
+                wanted = self._columns(t for path in paths for t in path.answer.constraint.following(path.written))
+                paths, values = _feed(paths, stepper, wanted)
+                rows, logits = range(len(paths)), _Logits(values, wanted)
 
     def _keep(self, paths: list[_Path]) -> list[_Path]:
         """Leave out, with a warning, what would be too long or too much to follow; the likeliest first."""
         kept: list[_Path] = []
         followed: Counter[int] = Counter()
+        of_text: Counter[int] = Counter()
         for path in sorted(paths, key=lambda path: -path.log_score):
-            answer = path.answer
-            if len(path.tokens) > MAX_SPAN_TOKENS or path.begin + len(path.ids) > self._max_positions:
+            answer, text = path.answer, id(path.answer.constraint)
+            if len(path.tokens) > MAX_SPAN_TOKENS or path.begin + len(path.tokens) > self._max_positions:
                 n = len(path.tokens) - 1
                 answer.warnings[f"a span of {answer.label!r} was not found: it has more than {n} tokens."] = None
-            elif followed[id(answer)] >= MAX_PATHS:
+            elif followed[id(answer)] >= MAX_PATHS or of_text[text] >= MAX_PATHS_OF_A_TEXT:
                 answer.warnings[
-                    f"spans of {answer.label!r} may be missing: more than {MAX_PATHS} were likely, and only the "
-                    "likeliest were followed."
+                    f"spans of {answer.label!r} may be missing: more were likely than are followed at once "
+                    f"({MAX_PATHS} of a label, {MAX_PATHS_OF_A_TEXT} of a text), and only the likeliest were."
                 ] = None
             else:
                 kept.append(path)
                 followed[id(answer)] += 1
+                of_text[text] += 1
         return kept
 
 
@@ -342,25 +388,38 @@ def _end(answer: _Answer, written: Written, log_score: float) -> None:
         answer.found[place] = max(score, answer.found.get(place, 0.0))
 
 
-def _log_odds(logits: Tensor, options: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Return the log probabilities of each row's options among themselves, computed together on the model's device."""
-    odds = _chosen(logits, options).log_softmax(-1).cpu()
-    return [row[: len(own)] for row, own in zip(odds, options, strict=True)]
+@dataclass
+class _Logits:
+    """Logits of some tokens.
+
+    Attributes:
+        values: [N, U] the logits.
+        tokens: [U] the tokens, ascending.
+    """
+
+    values: Tensor
+    tokens: Tensor
+
+    def odds(self, rows: Sequence[int], options: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Return the log probabilities of each row's options among themselves."""
+        odds = self._of(rows, options).log_softmax(-1).cpu()
+        return [row[: len(own)] for row, own in zip(odds, options, strict=True)]
+
+    def yes(self, rows: Sequence[int], options: Sequence[Sequence[int]], none: int) -> Tensor:
+        """Return the log probabilities of each row's options against *none* [N, K]; -inf where it has less."""
+        return logsigmoid(self._of(rows, options) - self._of(rows, [[none]] * len(rows))).cpu()
+
+    def _of(self, rows: Sequence[int], options: Sequence[Sequence[int]]) -> Tensor:
+        """Return the logits of each row's options [N, K]; -inf where it has less."""
+        ids = pad_sequence([torch.tensor(row) for row in options], batch_first=True, padding_value=-1)
+        columns = torch.searchsorted(self.tokens, ids.clamp(min=0)).clamp(max=len(self.tokens) - 1)
+        device = self.values.device
+        chosen = self.values[torch.tensor(rows, device=device)].gather(1, columns.to(device)).float()
+        return chosen.masked_fill((ids < 0).to(device), -torch.inf)
 
 
-def _log_yes(logits: Tensor, options: Sequence[Sequence[int]], none: int) -> Tensor:
-    """Return the log probabilities of each row's options against *none* [N, K]; minus infinity where a row has less."""
-    return logsigmoid(_chosen(logits, options) - logits[:, none, None].float()).cpu()
-
-
-def _chosen(logits: Tensor, options: Sequence[Sequence[int]]) -> Tensor:
-    """Return the logits of each row's options [N, K]; minus infinity where a row has less."""
-    ids = pad_sequence([torch.tensor(row) for row in options], batch_first=True, padding_value=-1).to(logits.device)
-    return logits.gather(1, ids.clamp(min=0)).float().masked_fill(ids < 0, -torch.inf)
-
-
-def _feed(paths: list[_Path], stepper: Stepper) -> tuple[list[_Path], Tensor]:
-    """Let the model read the new tokens of every path; return the paths, ordered by row, and their logits [N, V]."""
+def _feed(paths: list[_Path], stepper: Stepper, tokens: Tensor) -> tuple[list[_Path], Tensor]:
+    """Let the model read the new tokens of every path; return the paths, ordered by row, and their logits [N, U]."""
     if stepper.layout == "rows":
         stepper.select([path.row for path in paths])
         paths = [replace(path, row=row) for row, path in enumerate(paths)]
@@ -370,30 +429,30 @@ def _feed(paths: list[_Path], stepper: Stepper) -> tuple[list[_Path], Tensor]:
     for path in paths:
         slots[path.row].append(path)
     width = max(sum(path.unread for path in members) for members in slots)
-    ids, positions, node, root = torch.full((4, stepper.rows, width), PADDING)
+    ids, positions, node, cue, root = torch.full((5, stepper.rows, width), PADDING)
     keep = torch.zeros_like(ids, dtype=torch.bool)
     for row, members in enumerate(slots):
         column = 0
         for path in members:
-            read = len(path.ids) - path.unread
+            read = len(path.tokens) - path.unread
             columns = slice(column, column + path.unread)
-            ids[row, columns] = torch.tensor(path.ids[read:])
-            positions[row, columns] = torch.arange(read, len(path.ids)) + path.begin
-            node[row, columns], root[row, columns] = path.node, path.root
+            ids[row, columns] = torch.tensor(path.tokens[read:])
+            positions[row, columns] = torch.arange(read, len(path.tokens)) + path.begin
+            node[row, columns], cue[row, columns], root[row, columns] = path.node, path.cue, path.root
             column += path.unread
             keep[row, column - 1] = True
-    logits = stepper.run(ids.clamp(min=0), positions.clamp(min=0), node, root, keep)
+    logits = stepper.run(ids.clamp(min=0), positions.clamp(min=0), node, [root, cue], keep, tokens)
     return [path for members in slots for path in members], logits
 
 
 def _apart(paths: Sequence[_Path], stepper: Stepper) -> list[_Path]:
-    """Give paths that part a node of their own, where they are read once more from the cue on; one stays."""
+    """Give paths that leave their cue, or part, a node of their own, where they are read once more; one stays."""
     taken: set[Spot] = set()
     apart = []
     for path in paths:
-        parts = (path.row, path.node) in taken
+        parts = path.node == path.cue or (path.row, path.node) in taken
         taken.add((path.row, path.node))
-        apart.append(replace(path, node=stepper.new_node(path.row), unread=len(path.ids)) if parts else path)
+        apart.append(replace(path, node=stepper.new_node(path.row), unread=len(path.tokens)) if parts else path)
     return apart
 
 

@@ -13,19 +13,15 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformers import DynamicCache, PreTrainedModel
 
+from seqgpt.engine.alibi import add_biases, take_biases
 from seqgpt.engine.tree import PADDING, Tree, TreeBatch, additive, lay_out, visible
 from seqgpt.errors import ModelError
 
 Layout = Literal["tree", "rows"]
-
-PROMPT_ATTENTION = "prompt_attention"
-"""Field of a model's config: ``"causal"``, the default, or ``"whole"`` for a model trained with prompts that see all of
-themselves (a prefix language model: arXiv 1910.10683, section 3.2.1). Only the tree mask can express that.
-
-Other software does not know the field: it computes such a model causally, and so wrongly."""
 
 # Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
 # relative) and far below a wrong mask.
@@ -39,30 +35,32 @@ class TreeForward:
         model: The model.
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
-        whole_prompts: The tokens of a prompt see all of their prompt; else only what stands before them.
 
     Raises:
-        ModelError: If the model computes neither layout right, or not the one that its prompts need.
+        ModelError: If the model computes neither layout right.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         parameters = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in parameters
+        self._slopes = take_biases(model)
         self._selects_logits = "logits_to_keep" in parameters
+        self._head = model.get_output_embeddings()
+        self._has_plain_head = self._head_is_plain()
         self.layout: Layout = "tree"
         self.note = ""
-        self.whole_prompts = False  # plain rows, with which the self-test compares, are causal
         reason = self._why_no_trees()
         if reason:
             self.layout, self.note = "rows", f"{reason}; each label is computed in a row of its own, which is slower."
             reason = self._self_test("padded rows")
             if reason:
                 raise ModelError(f"{reason}, so it cannot be used here: choose another architecture.")
-        if getattr(model.config, PROMPT_ATTENTION, "causal") == "whole":
-            if self.layout == "rows":
-                raise ModelError(f"{self.note} That cannot be with {PROMPT_ATTENTION}='whole': set it to 'causal'.")
-            self.whole_prompts = True
+
+    @property
+    def masks_of_a_row(self) -> int:
+        """Number of masks that each row of trees needs: one, or one for each head where they hold biases."""
+        return 1 if self._slopes is None else len(self._slopes)
 
     @property
     def device(self) -> torch.device:
@@ -78,59 +76,94 @@ class TreeForward:
             return batch
         return lay_out(trees, row_tokens=row_tokens)
 
-    def start(self, batch: TreeBatch, keep: Tensor) -> tuple[Tensor, Stepper]:
+    def start(self, batch: TreeBatch, keep: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Stepper]:
         """Run the first pass.
 
         Args:
             batch: The trees.
             keep: [B, T] True at the N positions whose logits are wanted.
+            tokens: [U] the tokens whose logits are wanted; all of the vocabulary if None.
 
         Returns:
-            Logits [N, V] in row-major order, and the state with which the branches go on.
+            Logits [N, U] in row-major order of the positions, and the state with which the branches go on.
         """
         stepper = Stepper(self, batch)
-        return stepper.run(batch.input_ids, batch.position_ids, batch.node, batch.root, keep), stepper
-
-    def logits(self, batch: TreeBatch, keep: Tensor) -> Tensor:
-        """Return the logits [N, V] at the positions of ``keep`` [B, T], without keeping any state."""
-        return self.run(self.inputs(batch), keep, use_cache=False)
+        return stepper.run(batch.input_ids, batch.position_ids, batch.node, [batch.root], keep, tokens), stepper
 
     def inputs(self, batch: TreeBatch) -> dict[str, Any]:
         """Return the model's arguments for a whole batch, on its device."""
-        return self.arguments(batch.input_ids, batch.position_ids, batch.node, batch.root, batch.node)
+        ids, positions, node = batch.input_ids, batch.position_ids, batch.node
+        return self.arguments(ids, positions, node, [batch.root], node, positions)
 
-    def arguments(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keys: Tensor) -> dict[str, Any]:
+    def arguments(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        node: Tensor,
+        ancestors: Sequence[Tensor],
+        key_node: Tensor,
+        key_positions: Tensor,
+    ) -> dict[str, Any]:
         """Return the model's arguments for tokens [B, Q] that follow others, on its device.
 
         Args:
             ids: [B, Q] token ids.
             positions: [B, Q] positions.
             node: [B, Q] nodes of the tokens.
-            root: [B, Q] roots of the tokens.
-            keys: [B, K] nodes of all tokens so far, these last.
+            ancestors: Each [B, Q]: nodes that the tokens see beside their own, the prompt's first.
+            key_node: [B, K] nodes of all tokens so far, these last.
+            key_positions: [B, K] their positions.
         """
         if self.layout == "tree":
-            first = keys.shape[1] - ids.shape[1]
-            mask = additive(visible(node, root, keys, first, whole_prompts=self.whole_prompts), self.model.dtype)
+            first = key_node.shape[1] - ids.shape[1]
+            mask = additive(visible(node, ancestors, key_node, first), self.model.dtype)
+            if self._slopes is not None:
+                mask = add_biases(mask, self._slopes, key_positions)
         else:
-            mask = (keys != PADDING).long()
+            mask = (key_node != PADDING).long()
         arguments = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
         if self._takes_positions:
             arguments["position_ids"] = positions.to(self.device)
         return arguments
 
-    def run(self, arguments: dict[str, Any], keep: Tensor, **options: Any) -> Tensor:
-        """Call the model and return the logits [N, V] where ``keep`` [B, Q] is True."""
+    def run(self, arguments: dict[str, Any], keep: Tensor, tokens: Tensor | None = None, **options: Any) -> Tensor:
+        """Call the model and return the logits [N, U] of ``tokens`` where ``keep`` [B, Q] is True; of all, if None."""
         keep = keep.to(self.device)
+        if tokens is not None and self._has_plain_head:
+            hidden = self.model.base_model(**arguments, **options).last_hidden_state[keep]
+            return linear(hidden, self._head.weight[tokens.to(self.device)])
+        if tokens is not None:
+            return self.run(arguments, keep, **options)[:, tokens.to(self.device)]
         if self._selects_logits:
             options["logits_to_keep"] = keep
         logits: Tensor = self.model(**arguments, **options).logits
         return logits if logits.dim() == 2 else logits[keep]
 
+    @torch.no_grad()
+    def _head_is_plain(self) -> bool:
+        """Tell whether logits are a product of the last hidden state and the output embeddings, and nothing more.
+
+        Then those of a few tokens cost little: vocabularies have ten to two hundred thousand.
+        """
+        if not isinstance(self._head, nn.Linear) or self._head.bias is not None:
+            return False
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            ids = torch.arange(8, device=self.device)[None]
+            expected = self.model(input_ids=ids, use_cache=False).logits
+            hidden = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
+            return False  # the self-test will say what is wrong
+        finally:
+            self.model.train(was_training)
+        off = float((expected - linear(hidden, self._head.weight)).abs().max() / expected.abs().max().clamp(min=1.0))
+        return off <= _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2)
+
     def _why_no_trees(self) -> str:
         """Return what keeps the model from computing trees, or an empty string."""
         architecture = self.model.config.model_type
-        if not self._takes_positions:
+        if not self._takes_positions and self._slopes is None:
             return f"{architecture} takes no positions"
         # Which tokens are in the window depends on their distance, and columns of a tree are no distances.
         if any(getattr(layer, "is_sliding", False) for layer in DynamicCache(config=self.model.config).layers):
@@ -179,15 +212,9 @@ class TreeForward:
         positions = torch.tensor([len(tree.prompt) + len(branch) - 1 for tree in trees for branch in tree.branches])
         shape = (len(batch.node), -1)
         node, root = batch.node[spots].view(shape), batch.root[spots].view(shape)
-        last = stepper.run(tokens.view(shape), positions.view(shape), node, root, torch.ones_like(node).bool())
+        last = stepper.run(tokens.view(shape), positions.view(shape), node, [root], torch.ones_like(node).bool())
         branches = first.view(len(places), -1, first.shape[-1])
         return torch.cat([branches, last[:, None]], dim=1).flatten(0, 1).float()
-
-
-def check_prompt_attention(value: object) -> None:
-    """Raise a ``ModelError`` unless ``value`` is one that ``PROMPT_ATTENTION`` may have."""
-    if value not in ("causal", "whole"):
-        raise ModelError(f"{PROMPT_ATTENTION} is {value!r} in the model's config: use 'causal' or 'whole'.")
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
@@ -206,13 +233,14 @@ class Stepper:
         self.layout = forward.layout
         self._forward = forward
         self._cache = DynamicCache(config=forward.model.config)
-        self._keys = batch.node[:, :0]
+        self._key_node = batch.node[:, :0]
+        self._key_positions = batch.position_ids[:, :0]
         self._next_node = (batch.node.amax(dim=1) + 1).tolist()
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self._keys)
+        return len(self._key_node)
 
     def new_node(self, row: int) -> int:
         """Return the number of a node that no token of a row belongs to yet."""
@@ -222,13 +250,23 @@ class Stepper:
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in this order; a row that is named twice goes on in two ways."""
         chosen = torch.tensor(rows)
-        self._keys = self._keys[chosen]
+        self._key_node = self._key_node[chosen]
+        self._key_positions = self._key_positions[chosen]
         self._next_node = [self._next_node[row] for row in rows]
         self._cache.batch_select_indices(chosen.to(self._forward.device))
 
     @torch.no_grad()
-    def run(self, ids: Tensor, positions: Tensor, node: Tensor, root: Tensor, keep: Tensor) -> Tensor:
-        """Feed Q tokens a row, each to its node, and return the logits [N, V] where ``keep`` [B, Q] is True."""
-        self._keys = torch.cat([self._keys, node], dim=1)
-        arguments = self._forward.arguments(ids, positions, node, root, self._keys)
-        return self._forward.run(arguments, keep, past_key_values=self._cache, use_cache=True)
+    def run(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        node: Tensor,
+        ancestors: Sequence[Tensor],
+        keep: Tensor,
+        tokens: Tensor | None = None,
+    ) -> Tensor:
+        """Feed Q tokens a row, each to its node; return logits [N, U] as :meth:`TreeForward.start` does."""
+        self._key_node = torch.cat([self._key_node, node], dim=1)
+        self._key_positions = torch.cat([self._key_positions, positions], dim=1)
+        arguments = self._forward.arguments(ids, positions, node, ancestors, self._key_node, self._key_positions)
+        return self._forward.run(arguments, keep, tokens, past_key_values=self._cache, use_cache=True)

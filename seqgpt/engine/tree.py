@@ -99,27 +99,23 @@ def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_left: bool = Fals
     return TreeBatch(ids, positions, nodes, roots, places)
 
 
-def visible(
-    query_node: Tensor, query_root: Tensor, key_node: Tensor, first_query: int, *, whole_prompts: bool = False
-) -> Tensor:
+def visible(query_node: Tensor, ancestors: Sequence[Tensor], key_node: Tensor, first_query: int) -> Tensor:
     """Return which keys each query sees: bool [B, Q, K].
 
     Args:
         query_node: [B, Q] nodes of the queries.
-        query_root: [B, Q] roots of the queries.
+        ancestors: Each [B, Q]: the nodes that a query sees beside its own.
         key_node: [B, K] nodes of all keys, those of the queries last.
         first_query: Column of the first query among the keys.
-        whole_prompts: The tokens of a prompt see all of their prompt, not only what stands before them.
     """
     queries, keys = query_node.shape[1], key_node.shape[1]
     columns = torch.arange(keys, device=key_node.device)
     rows = torch.arange(first_query, first_query + queries, device=key_node.device)
     before = columns[None, :] <= rows[:, None]
-    own = key_node[:, None, :] == query_node[:, :, None]
-    prompt = key_node[:, None, :] == query_root[:, :, None]
-    if whole_prompts:
-        before = before | (query_node == query_root)[:, :, None]
-    return before & (own | prompt)
+    seen = key_node[:, None, :] == query_node[:, :, None]
+    for ancestor in ancestors:
+        seen |= key_node[:, None, :] == ancestor[:, :, None]
+    return before & seen
 
 
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

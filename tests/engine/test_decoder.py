@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from seqgpt.engine import decoder
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.plan import make_plan
 from seqgpt.results import Classification
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import lead
@@ -66,7 +67,7 @@ def test_rows_equal_trees(seed, tiny):
     model = tiny("qwen3", seed)
     rows = TreeForward(model.model)
     rows.layout = "rows"
-    plans = [model._plan(text, task) for text in TEXTS[:5] for task in TASKS]
+    plans = [make_plan(text, task, model.vocabulary, model.template) for text in TEXTS[:5] for task in TASKS]
     found = [Decoder(forward, model.vocabulary, model.max_positions).answer(plans) for forward in (model.forward, rows)]
     for one, other in zip(*found, strict=True):
         assert_alike(one, other)
@@ -76,9 +77,9 @@ def counting(forward, monkeypatch):
     """Record of each first pass how many rows it has, and of how many tokens it wants logits."""
     passes, start = [], forward.start
 
-    def recorded(batch, keep):
+    def recorded(batch, keep, tokens):
         passes.append((len(keep), int(keep.sum())))
-        return start(batch, keep)
+        return start(batch, keep, tokens)
 
     monkeypatch.setattr(forward, "start", recorded)
     return passes
@@ -86,7 +87,7 @@ def counting(forward, monkeypatch):
 
 @pytest.mark.parametrize("most", [1, 3, 5])
 def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
-    model = tiny("bloom")
+    model = tiny("mistral")
     expected = model.predict(TEXTS[:3], TASKS)
     passes = counting(model.forward, monkeypatch)
     monkeypatch.setattr(decoder, "MAX_ROWS", most)
@@ -97,11 +98,27 @@ def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
     assert max(rows for rows, _ in passes) == most
 
 
+@pytest.mark.parametrize(("tokens", "cells"), [(8, 2**25), (2048, 4000), (8, 1)])
+def test_label_sets_of_any_size_are_computed_in_parts(tokens, cells, tiny, monkeypatch):
+    """The prompt is read again for every part; what is said is the same."""
+    model = tiny("qwen3")
+    labels = [f"label number {i}" for i in range(12)]
+    tasks = [AtomicTask.extract(labels), AtomicTask.classify(labels), AtomicTask.classify(labels, multi_label=True)]
+    texts = ["Tim Cook visited Shanghai.", "杰克逊去了上海。"]
+    whole = model.predict(texts, {str(i): task for i, task in enumerate(tasks)}, threshold=0.7)
+    monkeypatch.setattr(decoder, "MAX_BRANCH_TOKENS", tokens)
+    monkeypatch.setattr(decoder, "MAX_CELLS", cells)
+    parts = model.predict(texts, {str(i): task for i, task in enumerate(tasks)}, threshold=0.7)
+    for one, other in zip(whole, parts, strict=True):
+        for name in one:
+            assert_alike(one[name], other[name])
+
+
 def test_of_whole_labels_only_the_tokens_that_tell_them_apart_are_computed(tiny, monkeypatch):
     model = tiny("qwen3")
     passes = counting(model.forward, monkeypatch)
     model.predict("x", ONE)
-    answers = model._plan("x", ONE).branches
+    answers = make_plan("x", ONE, model.vocabulary, model.template).branches
     nodes = {answer[:i] for answer in answers for i in range(len(answer))}
     parting = [node for node in nodes if len({a[len(node)] for a in answers if a[: len(node)] == node}) > 1]
     assert passes == [(1, len(parting))]
@@ -188,11 +205,14 @@ def test_only_the_likeliest_beginnings_are_followed(tiny, monkeypatch):
     monkeypatch.setattr(decoder, "MAX_PATHS", 1)
     result = model.predict(text, SPANS)
     assert result.truncated
-    assert any("may be missing: more than 1 were likely" in warning for warning in result.warnings)
+    assert any(
+        "may be missing: more were likely than are followed at once (1 of a label" in warning
+        for warning in result.warnings
+    )
 
 
 def test_a_span_that_the_model_has_no_positions_for_is_left_out(tiny):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
-    plan = model._plan(text, AtomicTask.extract(["person"]))
+    plan = make_plan(text, AtomicTask.extract(["person"]), model.vocabulary, model.template)
     (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 1).answer([plan], threshold=0.05)
     assert result.warnings == ("a span of 'person' was not found: it has more than 1 tokens.",)

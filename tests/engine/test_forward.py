@@ -6,18 +6,17 @@ import pytest
 import torch
 from transformers.masking_utils import create_causal_mask
 
-from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward
+from seqgpt.engine import forward as forward_module
+from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.tree import Tree
 from seqgpt.errors import ModelError
-from seqgpt.model import SeqGPT
-from tests.conftest import tiny_config
 
 TREES = [
     Tree([3, 4, 5, 6], [[7, 8, 9], [10, 11], [12], [7, 8, 13]]),
     Tree([20, 21, 22, 23, 24, 25, 26], [[27], [28, 29]]),
     Tree([30], [[31, 32, 33, 34, 35]]),
 ]
-EXACT = ["llama", "qwen3", "qwen2", "gpt2", "gpt_neox"]
+EXACT = ["llama", "qwen3", "qwen2", "gpt2", "gpt_neox", "bloom"]
 
 
 def plain(model, tree):
@@ -34,8 +33,7 @@ def at_branches(forward, trees, **options):
     """Return for each tree the logits at its branch tokens, all trees in one batch."""
     batch = forward.batch(trees, **options)
     keep = batch.node != -1
-    with torch.no_grad():
-        logits = forward.logits(batch, keep)
+    logits, _ = forward.start(batch, keep)
     where = torch.full(keep.shape, -1)
     where[keep] = torch.arange(len(logits))
     return [
@@ -71,7 +69,7 @@ def test_trees_packed_in_one_row_equal_each_alone(model_type, tiny):
     close(at_branches(forward, TREES, row_tokens=64), alone)
 
 
-@pytest.mark.parametrize("model_type", [*EXACT, "bloom", "mistral"])
+@pytest.mark.parametrize("model_type", [*EXACT, "mistral"])
 def test_padded_rows_equal_plain_rows(model_type, tiny):
     model = tiny(model_type)
     close(at_branches(forced(model, "rows"), TREES), [plain(model, tree) for tree in TREES])
@@ -79,7 +77,7 @@ def test_padded_rows_equal_plain_rows(model_type, tiny):
 
 @pytest.mark.parametrize(
     ("model_type", "layout"),
-    [*((one, "tree") for one in EXACT), *((one, "rows") for one in (*EXACT, "bloom", "mistral"))],
+    [*((one, "tree") for one in EXACT), *((one, "rows") for one in (*EXACT, "mistral"))],
 )
 def test_stepping_with_the_cache_equals_one_pass(model_type, layout, tiny):
     """Branches of different lengths; one stops early, and the others go on over its padding."""
@@ -95,7 +93,7 @@ def test_stepping_with_the_cache_equals_one_pass(model_type, layout, tiny):
         ids = torch.tensor([[wanted[step] if step < len(wanted) else 0] for wanted in steps])
         node = torch.where(live, 1, -1)
         positions = torch.tensor([[len(tree.prompt) + 3 + step] for tree in trees])
-        logits = iter(stepper.run(ids, positions, node, torch.where(live, 0, -1), live))
+        logits = iter(stepper.run(ids, positions, node, [torch.where(live, 0, -1)], live))
         for i in range(3):
             if live[i, 0]:
                 found[i].append(next(logits))
@@ -103,12 +101,52 @@ def test_stepping_with_the_cache_equals_one_pass(model_type, layout, tiny):
     close([torch.stack(rows) for rows in found], expected)
 
 
-def test_bloom_uses_rows_and_says_why(tiny):
+def test_a_model_without_positions_uses_rows_and_says_why(tiny, monkeypatch):
+    monkeypatch.setattr(forward_module, "take_biases", lambda _: None)
+    forward = TreeForward(tiny("bloom").model)
+    assert forward.layout == "rows"
+    assert forward.note == "bloom takes no positions; each label is computed in a row of its own, which is slower."
+
+
+def test_bloom_still_takes_plain_masks(tiny):
     model = tiny("bloom")
-    assert model.info()["layout"] == "rows"
-    assert model.info()["notes"] == [
-        "bloom takes no positions; each label is computed in a row of its own, which is slower."
-    ]
+    assert model.info()["layout"] == "tree"
+    ids = torch.tensor([[3, 4, 5, 6, 7]])
+    with torch.no_grad():
+        expected = model.model(input_ids=ids).logits
+        found = model.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("model_type", EXACT)
+def test_logits_of_a_few_tokens_are_those_of_all(model_type, tiny):
+    forward = tiny(model_type).forward
+    assert forward._has_plain_head
+    batch = forward.batch(TREES)
+    keep = batch.node > 0
+    tokens = torch.tensor([3, 77, 140])
+    few, _ = forward.start(batch, keep, tokens)
+    every, _ = forward.start(batch, keep)
+    torch.testing.assert_close(few, every[:, tokens], atol=1e-5, rtol=1e-5)
+
+
+def test_a_head_that_does_more_than_multiply_is_used_whole(tiny, monkeypatch):
+    model = tiny("qwen3").model
+    run = type(model).forward
+
+    def capped(self, *args, **kwargs):
+        output = run(self, *args, **kwargs)
+        output.logits = 0.5 * torch.tanh(output.logits)
+        return output
+
+    monkeypatch.setattr(type(model), "forward", capped)
+    forward = TreeForward(model)
+    assert not forward._has_plain_head
+    batch = forward.batch(TREES)
+    tokens = torch.tensor([3, 77, 140])
+    few, _ = forward.start(batch, batch.node > 0, tokens)
+    every, _ = forward.start(batch, batch.node > 0)
+    torch.testing.assert_close(few, every[:, tokens])
 
 
 def test_a_sliding_window_uses_rows(tiny):
@@ -186,57 +224,3 @@ def test_the_self_test_leaves_a_model_in_its_mode(tiny):
         assert model.training
     finally:
         model.eval()
-
-
-def whole(tokenizer, model_type):
-    return SeqGPT.from_config({**tiny_config(model_type), PROMPT_ATTENTION: "whole"}, tokenizer)
-
-
-@pytest.mark.parametrize("model_type", EXACT)
-def test_whole_prompts_see_all_of_themselves_and_nothing_else(model_type, tokenizer):
-    """The reference is the model under a mask written out for one tree with one branch."""
-    model = whole(tokenizer, model_type)
-    found = at_branches(model.forward, TREES, row_tokens=64)
-    for tree, logits in zip(TREES, found, strict=True):
-        expected = []
-        for branch in tree.branches:
-            ids = torch.tensor([[*tree.prompt, *branch]])
-            length, prompt = ids.shape[1], len(tree.prompt)
-            seen = torch.ones(length, length).tril().bool()
-            seen[:prompt, :prompt] = True
-            mask = torch.zeros(1, 1, length, length).masked_fill(~seen, torch.finfo(torch.float32).min)
-            with torch.no_grad():
-                expected.append(model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[0, prompt:])
-        close([logits], [torch.cat(expected)])
-
-
-def test_whole_prompts_differ_from_causal_ones(tokenizer, tiny):
-    causal, seeing = tiny("qwen3"), whole(tokenizer, "qwen3")
-    assert not torch.allclose(*(at_branches(m.forward, TREES[:1])[0] for m in (causal, seeing)), atol=1e-3)
-
-
-def test_whole_prompts_step_as_in_one_pass(tokenizer):
-    forward = whole(tokenizer, "llama").forward
-    tree = TREES[0]
-    at_once = at_branches(forward, [Tree(tree.prompt, [[7, 8, 9]])])[0][-1]
-    batch = forward.batch([Tree(tree.prompt, [[7, 8]])])
-    _, stepper = forward.start(batch, batch.node >= 0)
-    one = torch.ones(1, 1).long()
-    last = stepper.run(9 * one, 6 * one, one, 0 * one, one.bool())[0]
-    torch.testing.assert_close(last, at_once, atol=1e-5, rtol=1e-5)
-
-
-def test_whole_prompts_need_trees(tokenizer):
-    with pytest.raises(ModelError, match="set it to 'causal'"):
-        _ = whole(tokenizer, "bloom").forward
-
-
-def test_whole_prompts_are_saved_with_the_model(tokenizer, tmp_path):
-    whole(tokenizer, "qwen3").save_pretrained(tmp_path)
-    assert SeqGPT.from_pretrained(tmp_path).forward.whole_prompts
-    with pytest.raises(ModelError, match="use 'causal' or 'whole'"):
-        SeqGPT.from_config({**tiny_config("qwen3"), PROMPT_ATTENTION: "both"}, tokenizer)
-    file = tmp_path / "config.json"
-    file.write_text(file.read_text().replace('"whole"', '"both"'))
-    with pytest.raises(ModelError, match="prompt_attention is 'both' in the model's config"):
-        SeqGPT.from_pretrained(tmp_path)

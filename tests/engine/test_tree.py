@@ -62,7 +62,7 @@ def test_every_token_is_where_its_place_says(trees, row_tokens, pad_left):
 @given(trees=trees, row_tokens=st.sampled_from([0, 40]))
 def test_a_token_sees_its_prompt_and_what_came_before_in_its_branch(trees, row_tokens):
     batch = lay_out(trees, row_tokens=row_tokens)
-    seen = visible(batch.node, batch.root, batch.node, 0)
+    seen = visible(batch.node, [batch.root], batch.node, 0)
     for tree, places in zip(trees, batch.places, strict=True):
         for branch, (row, prompt, column) in zip(tree.branches, places, strict=True):
             for i in range(len(branch)):
