@@ -1,0 +1,394 @@
+"""How fast prediction is, in multiples of one teacher-forced pass over prompt and answer (the floor).
+
+    python scripts/bench_predict.py                      # a small grid, minutes on one core
+    python scripts/bench_predict.py --sizes 25m,560m --labels 3,12,50,150 --tokens 30,100,400,1000 --output bench.json
+
+Three ways to the same answers, interleaved in one process on one thread, with random weights and bundled texts:
+
+    seqgpt      the engine; what it decides is scripted by gold answers, all that it computes is computed
+    floor       the whole answer is given: one pass over prompt and answer, with the logits of the answer
+    released    what the released script does: label chunks of six, each with its prompt, 4 beams, 64 tokens
+    stopping    the same, but each chunk stops exactly where its answer ends
+
+Times are medians over the repeats, with the spread (max - min) / median. The time that the script itself takes is
+measured and taken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from seqgpt import AtomicTask, Example, Extraction, Result
+from seqgpt.data.sample import load_sample
+from seqgpt.engine.constraint import SpanConstraint
+from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.plan import Plan, make_plan
+from seqgpt.model import SeqGPT
+from seqgpt.model_files import build
+from seqgpt.templates import MarksTemplate
+from seqgpt.templates.marks import MARKS, NONE
+from seqgpt.tokenizer import train_tokenizer
+from seqgpt.training.encode import encode
+
+SIZES: dict[str, dict[str, Any]] = {
+    "25m": {
+        "model_type": "qwen3",
+        "vocab_size": 32_000,
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "intermediate_size": 1152,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 6,
+        "head_dim": 64,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 4096,
+    },
+    "71m": {"model_type": "bloom", "vocab_size": 64_000, "hidden_size": 640, "n_layer": 6, "n_head": 10},
+    "560m": {"model_type": "bloom", "vocab_size": 250_880, "hidden_size": 1024, "n_layer": 24, "n_head": 16},
+}
+"""25 million parameters; the small BLOOM of the design; the real shape of SeqGPT-560M."""
+
+SPANS_PER_LABEL = {"sparse": 0.25, "dense": 1.0}
+CHUNK = 6
+BEAMS = 4
+NEW_TOKENS = 64
+
+
+class Scripted(TreeForward):
+    """Computes all that a model computes, and says what gold answers say.
+
+    Attributes:
+        seconds: Time that the script itself took.
+        passes: Number of forward passes.
+        tokens: Number of tokens in them, without padding.
+    """
+
+    def __init__(self, model: SeqGPT, examples: Iterable[Example]) -> None:
+        super().__init__(model.model)
+        self.seconds = 0.0
+        self.passes = self.tokens = 0
+        self._none = model.vocabulary.mark(NONE)
+        self._gold: dict[tuple[int, ...], dict[tuple[int, ...], frozenset[int]]] = {}
+        for example in examples:
+            encoded = encode(example, model.vocabulary, model.template)
+            self._gold[tuple(encoded.tree.prompt)] = {
+                tuple(branch[: target.offset + 1]): target.right
+                for branch, targets in zip(encoded.tree.branches, encoded.targets, strict=True)
+                for target in targets
+            }
+        self._written: dict[tuple[int, int], list[int]] = {}
+        self._step: tuple[Tensor, Tensor, Sequence[Tensor]] | None = None
+
+    def arguments(
+        self, ids: Tensor, positions: Tensor, node: Tensor, ancestors: Sequence[Tensor], *keys: Tensor
+    ) -> dict[str, Any]:
+        """Note what is read, by which node, and what it sees."""
+        self._step = ids, node, ancestors
+        return super().arguments(ids, positions, node, ancestors, *keys)
+
+    def run(self, arguments: dict[str, Any], keep: Tensor, tokens: Tensor | None = None, **options: Any) -> Tensor:
+        """Compute the logits, then replace them by the script's: 20 for what is right, 0 for *none*, -20 else."""
+        logits = super().run(arguments, keep, tokens, **options)
+        if self._step is None or tokens is None:
+            return logits
+        began = time.perf_counter()
+        ids, node, ancestors = self._step
+        root, cue = ancestors[0], ancestors[-1]
+        self.passes += 1
+        self.tokens += int((node >= 0).sum())
+        if ids.shape[1] == arguments["attention_mask"].shape[-1]:
+            self._written.clear()
+        said = torch.full_like(logits, -20.0)
+        said[:, tokens == self._none] = 0.0
+        row = 0
+        for b in range(len(ids)):
+            columns = zip(*(part[b].tolist() for part in (ids, node, root, cue, keep)), strict=True)
+            for column, (token, n, r, c, kept) in enumerate(columns):
+                if n < 0:
+                    continue
+                before = [] if c == r else self._written[b, c]
+                self._written.setdefault((b, n), [*before]).append(token)
+                if kept and n != r:
+                    right = self._gold[tuple(self._written[b, r])].get(tuple(self._written[b, n]), frozenset())
+                    said[row, torch.isin(tokens, torch.tensor(sorted(right)))] = 20.0
+                row += int(keep[b, column])
+        self.seconds += time.perf_counter() - began
+        return said
+
+
+def main() -> int:
+    """Run the grid; print a table, and write JSON where asked."""
+    options = _options()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    cells = [
+        (size, dtype, language, kind, density, labels, tokens, batch)
+        for size in options.sizes.split(",")
+        for dtype in options.dtypes.split(",")
+        for language in options.languages.split(",")
+        for kind in options.kinds.split(",")
+        for density in (options.densities.split(",") if kind == "extract" else ["-"])
+        for labels in map(int, options.labels.split(","))
+        for tokens in map(int, options.tokens.split(","))
+        for batch in map(int, options.batches.split(","))
+    ]
+    models: dict[tuple[str, str], SeqGPT] = {}
+    rows = []
+    for cell in tqdm(cells, desc="bench", unit="cell", file=sys.stderr):
+        if cell[:2] not in models:
+            models = {cell[:2]: _model(*cell[:2])}
+        rows.append(_measure(models[cell[:2]], cell, options.repeats, released=not options.no_released))
+        print(_line(rows[-1]), flush=True)
+    if options.output:
+        record = {"machine": _machine(), "commit": _commit(), "repeats": options.repeats, "cells": rows}
+        with open(options.output, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=2)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="25m", help=f"of {', '.join(SIZES)}")
+    parser.add_argument("--dtypes", default="float32", help="float32, bfloat16")
+    parser.add_argument("--languages", default="en,zh")
+    parser.add_argument("--kinds", default="extract,classify")
+    parser.add_argument("--densities", default="sparse,dense")
+    parser.add_argument("--labels", default="12")
+    parser.add_argument("--tokens", default="100", help="of the texts")
+    parser.add_argument("--batches", default="1,8")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-released", action="store_true", help="leave out the released way, which takes longest")
+    parser.add_argument("--output", metavar="FILE.json")
+    return parser.parse_args()
+
+
+def _model(size: str, dtype: str) -> SeqGPT:
+    examples = [*load_sample("train"), *load_sample("test")]
+    words = [example.text for example in examples] + [label for e in examples for label in e.task.labels]
+    tokenizer = train_tokenizer(words, 16_000, list(MARKS))
+    special = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
+    model = SeqGPT(build(SIZES[size], vocab_size=len(tokenizer), **special), tokenizer)
+    model.model.to(getattr(torch, dtype)).eval()
+    return model
+
+
+def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bool) -> dict[str, Any]:
+    size, dtype, language, kind, density, n_labels, n_tokens, batch = cell
+    draw = random.Random(str(cell))  # noqa: S311 (not for secrets)
+    examples = [_example(model, draw, language, kind, density, n_labels, n_tokens) for _ in range(batch)]
+    plans = [make_plan(example.text, example.task, model.vocabulary, model.template) for example in examples]
+    forward = Scripted(model, examples)
+    decoder = Decoder(forward, model.vocabulary, model.max_positions)
+    spent = _watch_constraint()
+    ways: dict[str, Callable[[], Any]] = {
+        "floor": lambda: _floor(model, examples, plans),
+        "seqgpt": lambda: decoder.answer(
+            [make_plan(e.text, e.task, model.vocabulary, model.template) for e in examples]
+        ),
+    }
+    if released:
+        chunks = _chunks(model, examples)
+        ways["released"] = lambda: _generate(model, chunks, stop=False)
+        ways["stopping"] = lambda: _generate(model, chunks, stop=True)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    constraint = []
+    for repeat in range(repeats + 1):  # the first warms up
+        for name, run in ways.items():
+            forward.seconds, forward.passes, forward.tokens, spent[0] = 0.0, 0, 0, 0.0
+            began = time.perf_counter()
+            result = run()
+            taken = time.perf_counter() - began - forward.seconds
+            if name == "seqgpt":
+                passes, tokens = forward.passes, forward.tokens
+                constraint.append(spent[0])
+                if kind == "extract" and list(map(_places, result)) != [_places(e.gold) for e in examples]:
+                    raise RuntimeError("the script was not followed: the bench measures something else")
+            if repeat:
+                times[name].append(taken)
+    median = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "size": size,
+        "dtype": dtype,
+        "language": language,
+        "kind": kind,
+        "density": density,
+        "labels": n_labels,
+        "text_tokens": n_tokens,
+        "batch": batch,
+        "seconds": median,
+        "spread": {name: (max(values) - min(values)) / median[name] for name, values in times.items()},
+        "floors": median["seqgpt"] / median["floor"],
+        "released_floors": median["released"] / median["floor"] if released else None,
+        "stopping_floors": median["stopping"] / median["floor"] if released else None,
+        "passes": passes,
+        "tokens_per_text": tokens / batch,
+        "constraint_ms_per_text": 1000 * statistics.median(constraint) / batch,
+        "constraint_share": statistics.median(constraint) / median["seqgpt"],
+    }
+
+
+def _places(result: Result) -> list[tuple[str, int, int]]:
+    return [(span.label, span.start, span.end) for span in result.spans] if isinstance(result, Extraction) else []
+
+
+def _example(
+    model: SeqGPT, draw: random.Random, language: str, kind: str, density: str, n_labels: int, n_tokens: int
+) -> Example:
+    """Make a text of so many tokens from bundled ones, with labels, and spans of one to four words or characters."""
+    pool = [example for example in load_sample("train") if example.language == language]
+    names = sorted({label for example in pool for label in example.task.labels})
+    labels = [
+        f"{name} {i // len(names) + 1}" if i >= len(names) else name for i, name in _cycled(draw, names, n_labels)
+    ]
+    text = ""
+    while len(model.vocabulary.encode(text)) < n_tokens:
+        text += (" " if text and language == "en" else "") + draw.choice(pool).text
+    while len(model.vocabulary.encode(text)) > n_tokens:
+        text = text[:-1]
+    text = text.rstrip()
+    if kind == "classify":
+        return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": [labels[0]]})
+    starts = [i for i in range(len(text) - 1) if language == "zh" or (i == 0 or text[i - 1] == " ")]
+    answer: dict[str, list[dict[str, Any]]] = {}
+    for label in labels:
+        wanted = SPANS_PER_LABEL[density]
+        for _ in range(int(wanted) + (draw.random() < wanted % 1)):
+            start = draw.choice([i for i in starts if text[i].strip()])
+            span = (
+                text[start:][: draw.randint(1, 4)]
+                if language == "zh"
+                else " ".join(text[start:].split(" ")[: draw.randint(1, 3)])
+            )
+            span = span.strip()
+            answer.setdefault(label, []).append({"text": span, "start": start})
+    answer = {label: list({s["start"]: s for s in spans}.values()) for label, spans in answer.items()}
+    return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": answer})
+
+
+def _cycled(draw: random.Random, names: list[str], n: int) -> list[tuple[int, str]]:
+    order = draw.sample(names, len(names))
+    return [(i, order[i % len(order)]) for i in range(n)]
+
+
+@torch.no_grad()
+def _floor(model: SeqGPT, examples: list[Example], plans: list[Plan]) -> Tensor:
+    """Run one pass over prompt and whole answer, with the logits at the answer."""
+    rows = []
+    for example, plan in zip(examples, plans, strict=True):
+        said = example.task.answer(example.gold, example.text)
+        rows.append((plan.prompt, model.vocabulary.encode_pieces(said.pieces)))
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    keep = torch.zeros(len(rows), width, dtype=torch.bool)
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    for i, (prompt, answer) in enumerate(rows):
+        tokens = torch.tensor([*prompt, *answer])
+        ids[i, : len(tokens)] = tokens
+        mask[i, : len(tokens)] = 1
+        keep[i, len(prompt) - 1 : len(tokens) - 1] = True
+    attention = None if mask.all() else mask
+    logits: Tensor = model.model(input_ids=ids, attention_mask=attention, logits_to_keep=keep, use_cache=False).logits
+    return logits
+
+
+def _chunks(model: SeqGPT, examples: list[Example]) -> list[tuple[list[tuple[int, ...]], int]]:
+    """Return for each label chunk the prompts of all texts, and the length of the longest answer."""
+    chunks = []
+    labels = examples[0].task.labels
+    count = -(-len(labels) // CHUNK) if examples[0].task.kind == "extract" else 1
+    for i in range(count):
+        prompts, longest = [], 1
+        for example in examples:
+            task = example.task.with_labels(example.task.labels[i::count])
+            prompts.append(model.vocabulary.encode(str(task.prompt(example.text, template="seqgpt-560m"))))
+            answer = MarksTemplate().answer(task, _only(example, task), example.text)
+            longest = max(longest, len(model.vocabulary.encode_pieces(answer.pieces)))
+        chunks.append((prompts, longest))
+    return chunks
+
+
+def _only(example: Example, task: AtomicTask) -> Any:
+    if task.kind == "classify":
+        return list(example.gold.labels)  # type: ignore[union-attr]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for span in example.gold.spans:  # type: ignore[union-attr]
+        if span.label in task.labels:
+            groups.setdefault(span.label, []).append({"text": span.text, "start": span.start})
+    return groups
+
+
+@torch.no_grad()
+def _generate(model: SeqGPT, chunks: list[tuple[list[tuple[int, ...]], int]], *, stop: bool) -> None:
+    """Generate as the released script does, padded on the left, each chunk by itself."""
+    for prompts, longest in chunks:
+        width = max(map(len, prompts))
+        ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        length = longest if stop else NEW_TOKENS
+        model.model.generate(  # type: ignore[operator]
+            ids,
+            attention_mask=mask,
+            num_beams=BEAMS,
+            do_sample=False,
+            max_new_tokens=length,
+            min_new_tokens=length,
+            pad_token_id=model.tokenizer.pad_token_id,
+        )
+
+
+def _watch_constraint() -> list[float]:
+    """Count the seconds that span constraints take, in the one item of the list."""
+    spent = [0.0]
+    for name in ("__init__", "following"):
+        plain = getattr(SpanConstraint, name)
+        plain = getattr(plain, "unwatched", plain)
+
+        def watched(*args: Any, _plain: Callable[..., Any] = plain) -> Any:
+            began = time.perf_counter()
+            try:
+                return _plain(*args)
+            finally:
+                spent[0] += time.perf_counter() - began
+
+        watched.unwatched = plain  # type: ignore[attr-defined]
+        setattr(SpanConstraint, name, watched)
+    return spent
+
+
+def _line(row: dict[str, Any]) -> str:
+    others = [f"{row[key]:5.1f}" if row[key] else "    –" for key in ("stopping_floors", "released_floors")]
+    return (
+        f"{row['size']:>4} {row['dtype']:8} {row['language']} {row['kind']:8} {row['density']:6} "
+        f"{row['labels']:3} labels {row['text_tokens']:4} tokens batch {row['batch']}: "
+        f"{row['floors']:5.2f} floors (spread {row['spread']['seqgpt']:.2f}); "
+        f"stopping {others[0]}, released {others[1]}; "
+        f"{row['passes']:2} passes, {row['tokens_per_text']:5.0f} tokens a text, "
+        f"constraint {row['constraint_ms_per_text']:.2f} ms ({100 * row['constraint_share']:.1f} %)"
+    )
+
+
+def _machine() -> dict[str, str]:
+    return {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
