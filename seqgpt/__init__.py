@@ -32,7 +32,8 @@ from seqgpt.results import Classification, Extraction, Result, Span, result_from
 from seqgpt.tasks import AtomicTask
 
 if TYPE_CHECKING:
-    from seqgpt.model import SeqGPT, predict
+    from seqgpt.model import SeqGPT
+    from seqgpt.one_line import predict
     from seqgpt.training.arguments import TrainingArguments
     from seqgpt.training.trainer import Trainer
 
@@ -65,7 +66,7 @@ __all__ = [
 
 _NEEDS_TORCH = {
     "SeqGPT": "seqgpt.model",
-    "predict": "seqgpt.model",
+    "predict": "seqgpt.one_line",
     "Trainer": "seqgpt.training.trainer",
     "TrainingArguments": "seqgpt.training.arguments",
 }

@@ -22,6 +22,7 @@ from seqgpt import __version__
 from seqgpt.configs import config_dir
 from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextError, did_you_mean
 from seqgpt.examples import QUESTION_KEYS, OnBadRow, check_keys, notes_of, parse_records, read_records
+from seqgpt.options import MaxLength, Overlap
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask, check_text
 
@@ -91,6 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_threshold(predict)
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
     predict.add_argument(
+        "--overlap", choices=get_args(Overlap), default="allow", help="flat: of spans that overlap, the most probable"
+    )
+    predict.add_argument(
+        "--max-length",
+        choices=get_args(MaxLength),
+        default="chunk",
+        help="texts longer than the model reads: read in parts, refuse, or cut off (default: chunk)",
+    )
+    predict.add_argument(
         "--format", choices=["json", "text"], default="json", help="one JSON object a line, or for people"
     )
     predict.add_argument("--batch-size", type=_count, default=16, help="texts computed together (default: 16)")
@@ -150,19 +160,20 @@ def _probability(value: str) -> float:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from seqgpt.training.lengths import question_too_long
-
     questions = _questions(options)  # all are checked before any model is loaded
     model = _open_model(_model_path(options))
     for question in questions:  # and their lengths before any is answered
-        problem = question_too_long(model, question.text, question.task)
-        if problem:
-            raise TextError(f"{question.where}{problem}")
+        try:
+            model.check_length(question.text, question.task, max_length=options.max_length)
+        except TextError as error:
+            raise TextError(f"{question.where}{error}") from error
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
         results = model.predict_pairs(
             [(question.text, question.task) for question in part],
             threshold=options.threshold,
+            overlap=options.overlap,
+            max_length=options.max_length,
             batch_size=options.batch_size,
             progress=len(questions) > options.batch_size,
         )
@@ -182,7 +193,6 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from seqgpt.evaluation.compare import compare, to_table
-    from seqgpt.training.lengths import question_too_long
 
     names = _split_names(options.recipes, "--recipes")
     if options.output:
@@ -199,7 +209,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         data_root=options.data_root,
         baselines=options.baselines,
         on_bad_row=options.on_bad_row,
-        too_long=lambda example: question_too_long(model, example.text, example.task),
     )
     _print(to_table(comparisons))
     if options.output:
@@ -214,7 +223,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _model_path(options: argparse.Namespace) -> str:
-    from seqgpt.model import default_model_path
+    from seqgpt.one_line import default_model_path
 
     return options.model or default_model_path()
 

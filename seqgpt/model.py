@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast, overload
+from typing import Any, Unpack, cast, overload
 
 import torch
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
-from seqgpt.engine.forward import PROMPT_ATTENTION, TreeForward, check_prompt_attention, embedding_rows
+from seqgpt.calibration import LOWEST, Calibration, fit
+from seqgpt.engine.decoder import DEFAULT_THRESHOLD, MAX_SPAN_TOKENS, Decoder
+from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.errors import ConfigError, LabelError, ModelError, TextError, did_you_mean
-from seqgpt.model_files import (
-    SETTINGS_FILE,
-    Settings,
-    build,
-    expand,
-    find,
-    load,
-    make_folder,
-    read_settings,
-    stamp,
-    write_settings,
-)
+from seqgpt.engine.windows import OVERLAP, Window, cut_off, join, windows
+from seqgpt.errors import ModelError, TextError
+from seqgpt.examples import Example
+from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
+from seqgpt.options import MaxLength, OptionKeywords, Options, Overlap, TaskLike, Tasks, Threshold, as_task, by_name
 from seqgpt.results import Extraction, Result
 from seqgpt.tasks import AtomicTask, Labels, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
-from seqgpt.templates.marks import MARKS, MarksTemplate
+from seqgpt.templates.marks import MARKS, MarksTemplate, lead
 from seqgpt.tokenizer import add_marks
 
 _DEFAULT_POSITIONS = 2048
-_Where = str | Path | None
-
-Threshold = float | Mapping[str, float]
-"""One threshold for all labels, or those of some labels."""
-
-TaskLike = AtomicTask | Labels
-"""A task; or the labels of an extraction, as a list or ``{label: description}``."""
-
-Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
-"""Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
-
-
-class _Options(TypedDict, total=False):
-    """What may be said of a prediction, for type checkers: the keyword arguments of :meth:`SeqGPT.predict`."""
-
-    threshold: Threshold | None
-    batch_size: int
+_BATCHES_AT_ONCE = 16  # texts of so many batches are sorted by length together
+_MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
+_LEAST_WINDOW = 4 * OVERLAP  # tokens of a part of a text
 
 
 class SeqGPT:
@@ -65,6 +44,7 @@ class SeqGPT:
         template: The template that the model is trained on.
         trained: False for a model that has not been trained on the template yet.
         threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
+        calibration: The temperatures of its probabilities; saved with the model.
     """
 
     def __init__(
@@ -75,13 +55,14 @@ class SeqGPT:
         template: str | None = None,
         trained: bool = True,
         threshold: float = DEFAULT_THRESHOLD,
+        calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     ) -> None:
         self.template = _get_template(template)
-        check_prompt_attention(getattr(model.config, PROMPT_ATTENTION, "causal"))
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
         self.threshold = threshold
+        self.calibration = calibration
         _give_marks(model, tokenizer)
 
     @classmethod
@@ -120,7 +101,14 @@ class SeqGPT:
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
-        opened = cls(model, tokenizer, template=said.template, trained=said.trained, threshold=said.threshold)
+        opened = cls(
+            model,
+            tokenizer,
+            template=said.template,
+            trained=said.trained,
+            threshold=said.threshold,
+            calibration=said.calibration,
+        )
         cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         opened.model.eval()
         return opened
@@ -163,28 +151,32 @@ class SeqGPT:
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: tokenizer, template, threshold, and whether the model is trained."""
+        """Save what stands beside the weights: tokenizer, template, threshold, calibration, and ``trained``."""
         self.tokenizer.save_pretrained(path)
-        write_settings(path, Settings(self.template.name, self.trained, self.threshold))
+        write_settings(path, Settings(self.template.name, self.trained, self.threshold, self.calibration))
 
     @overload
-    def predict(self, text: str, task: Labels, **options: Unpack[_Options]) -> Extraction: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Labels, **options: Unpack[OptionKeywords]) -> Extraction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: AtomicTask, **options: Unpack[_Options]) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: AtomicTask, **options: Unpack[OptionKeywords]) -> Result: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: Tasks, **options: Unpack[_Options]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Tasks, **options: Unpack[OptionKeywords]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: Labels, **options: Unpack[_Options]) -> list[Extraction]: ...
+    def predict(self, text: Sequence[str], task: Labels, **options: Unpack[OptionKeywords]) -> list[Extraction]: ...
     @overload
-    def predict(self, text: Sequence[str], task: AtomicTask, **options: Unpack[_Options]) -> list[Result]: ...
+    def predict(self, text: Sequence[str], task: AtomicTask, **options: Unpack[OptionKeywords]) -> list[Result]: ...
     @overload
-    def predict(self, text: Sequence[str], task: Tasks, **options: Unpack[_Options]) -> list[dict[str, Result]]: ...
+    def predict(
+        self, text: Sequence[str], task: Tasks, **options: Unpack[OptionKeywords]
+    ) -> list[dict[str, Result]]: ...
     def predict(
         self,
         text: str | Sequence[str],
         task: TaskLike | Tasks,
         *,
         threshold: Threshold | None = None,
+        overlap: Overlap = "allow",
+        max_length: MaxLength = "chunk",
         batch_size: int = 16,
     ) -> Any:
         """Answer one or more tasks on one or more texts.
@@ -194,85 +186,138 @@ class SeqGPT:
             task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
             threshold: What the probability of a span, or of one label of several, must exceed: a number, or
                 ``{label: number}`` for some labels. By default the model's own, ``model.threshold``.
+            overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
+            max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
+                (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
+                ``warnings`` say so.
             batch_size: Number of texts that are computed together; it does not change the results.
 
         Returns:
             One result per text: an ``Extraction`` or a ``Classification``; for several tasks a dict of them by name.
 
         Raises:
-            TextError: If a text is empty, or longer than the model reads.
+            TextError: If a text is empty, or too long to be read even in parts.
             LabelError: If labels are empty or repeated, two tasks have one name, or a threshold is of no label.
-            ConfigError: If ``batch_size`` is not a positive number, or a threshold none from 0 to 1.
+            ConfigError: If an option has no such value.
         """
         if isinstance(text, (bytes, Mapping, Set)) or not isinstance(text, Iterable):
             check_text(text)
-        texts = [text] if isinstance(text, str) else list(text)
-        tasks = _named(task)
-        several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
-        pairs = [(one, asked) for one in texts for asked in several.values()]
-        numbers = [number for number in range(1, len(texts) + 1) for _ in several]
-        answers = iter(self._answer(pairs, numbers, threshold=threshold, batch_size=batch_size))
-        results: list[Any] = [{name: next(answers) for name in several} for _ in texts]
-        if tasks is None:
-            results = [result[""] for result in results]
+        options = Options(threshold, overlap, max_length, batch_size)
+        results = self._each([text] if isinstance(text, str) else list(text), task, options)
         return results[0] if isinstance(text, str) else results
 
+    def predict_iter(
+        self, texts: Iterable[str], task: TaskLike | Tasks, **options: Unpack[OptionKeywords]
+    ) -> Iterator[Any]:
+        """Answer one or more tasks on texts that come one after another, more than memory holds.
+
+        Args:
+            texts: The texts; a few batches of them are read at a time.
+            task: As in :meth:`predict`.
+            options: As in :meth:`predict`.
+
+        Yields:
+            For each text, in order, what :meth:`predict` returns for it.
+
+        Raises:
+            TextError, LabelError, ConfigError: As :meth:`predict`.
+        """
+        chosen = Options(**options)
+        coming, read = iter(texts), 0
+        while some := list(islice(coming, _BATCHES_AT_ONCE * chosen.batch_size)):
+            yield from self._each(some, task, chosen, first=read + 1)
+            read += len(some)
+
     def predict_pairs(
-        self,
-        pairs: Sequence[tuple[str, AtomicTask]],
-        *,
-        threshold: Threshold | None = None,
-        batch_size: int = 16,
-        progress: bool = False,
+        self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False, **options: Unpack[OptionKeywords]
     ) -> list[Result]:
         """Answer a task of its own for each text: ``[(text, task), …]`` in, one result each out.
 
         Args:
             pairs: Texts and their tasks.
-            threshold: As in :meth:`predict`.
-            batch_size: Number of texts that are computed together.
             progress: Show a progress bar on standard error, if there is more than one batch.
+            options: As in :meth:`predict`.
 
         Raises:
-            TextError: If a text is empty, or longer than the model reads.
-            LabelError: If a threshold is of no label.
-            ConfigError: If ``batch_size`` is not a positive number, or a threshold none from 0 to 1.
+            TextError, LabelError, ConfigError: As :meth:`predict`.
         """
-        numbers = range(1, len(pairs) + 1)
-        return self._answer(pairs, numbers, threshold=threshold, batch_size=batch_size, progress=progress)
+        return self._answer(pairs, range(1, len(pairs) + 1), Options(**options), progress=progress)
+
+    def check_length(self, text: str, task: AtomicTask, *, max_length: MaxLength = "chunk") -> None:
+        """Raise the ``TextError`` that :meth:`predict` would, without predicting.
+
+        Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
+        """
+        longest = len(self.template.prompt(task, text).encode()) + max(len(label.encode()) for label in task.labels)
+        if longest + _MARKS_OF_A_BRANCH >= self.max_positions - self._for_answers(task):
+            self._windows(make_plan(text, task, self.vocabulary, self.template), max_length)
+
+    def calibrate(self, examples: Sequence[Example]) -> Calibration:
+        """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
+
+        Answers stay the same, only their scores change: ``threshold`` is moved along.
+
+        Args:
+            examples: Examples that the model was not trained on, a hundred or more.
+
+        Returns:
+            The new ``calibration``.
+        """
+        least = self.calibration.raw(self.threshold)
+        self.calibration = Calibration()
+        predicted = self.predict_pairs([(example.text, example.task) for example in examples], threshold=LOWEST)
+        self.calibration = fit([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
+        self.threshold = self.calibration.probability(least)
+        return self.calibration
+
+    def _each(self, texts: Sequence[str], task: TaskLike | Tasks, options: Options, first: int = 1) -> list[Any]:
+        """Answer all tasks on each text; ``first`` is the number of the first text, as the caller counts."""
+        tasks = by_name(task)
+        several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
+        pairs = [(text, asked) for text in texts for asked in several.values()]
+        numbers = [number for number in range(first, first + len(texts)) for _ in several]
+        answers = iter(self._answer(pairs, numbers, options))
+        results: list[dict[str, Any]] = [{name: next(answers) for name in several} for _ in texts]
+        return [result[""] for result in results] if tasks is None else results
 
     def _answer(
         self,
         pairs: Sequence[tuple[str, AtomicTask]],
         numbers: Sequence[int],
+        options: Options,
         *,
-        threshold: Threshold | None,
-        batch_size: int,
         progress: bool = False,
     ) -> list[Result]:
         """Answer each pair; ``numbers`` are those of the texts, as the caller counts them."""
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size!r}: give a whole number from 1 up.")
-        by_label = dict(threshold) if isinstance(threshold, Mapping) else {}
-        for_all = self.threshold if threshold is None or isinstance(threshold, Mapping) else threshold
-        _check_probability("threshold", for_all)
-        _check_labels(by_label, {label for _, task in pairs for label in task.labels})
-        for label, least in by_label.items():
-            _check_probability(f"the threshold of {label!r}", least)
+        options.check_labels(task for _, task in pairs)
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
-                stacklevel=3,
+                stacklevel=4,
             )
-        plans = self._plans(pairs, numbers)
+        parts = self._parts(pairs, numbers, options.max_length)
+        plans = [plan for members in parts for _, plan in members]
+        answered = iter(self._compute(plans, options, progress=progress))
+        results = []
+        for (text, task), members in zip(pairs, parts, strict=True):
+            found = [self.calibration.result(next(answered)) for _ in members]
+            result = _whole(text, task, [window for window, _ in members], found)
+            results.append(result.flat() if options.overlap == "flat" and isinstance(result, Extraction) else result)
+        return results
+
+    def _compute(self, plans: Sequence[Plan], options: Options, *, progress: bool) -> list[Result]:
+        """Answer plans, those of like length together."""
+        given = options.threshold if isinstance(options.threshold, float | int) else self.threshold
+        least = self.calibration.raw(given)
+        by_label = {label: self.calibration.raw(value) for label, value in options.by_label.items()}
         results: dict[int, Result] = {}
-        quiet = not progress or len(plans) <= batch_size
+        quiet = not progress or len(plans) <= options.batch_size
         was_training = self.model.training
         self.model.eval()  # with dropout, answers would be random
         try:
             with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
-                for members in _batches(plans, batch_size):
-                    answers = self._decoder.answer([plans[i] for i in members], for_all, by_label)
+                for members in _batches(plans, options.batch_size):
+                    answers = self._decoder.answer([plans[i] for i in members], least, by_label)
                     results.update(zip(members, answers, strict=True))
                     bar.update(len(members))
         finally:
@@ -314,136 +359,59 @@ class SeqGPT:
     def _decoder(self) -> Decoder:
         return Decoder(self.forward, self.vocabulary, self.max_positions)
 
-    def _plans(self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int]) -> list[Plan]:
-        plans = []
+    def _parts(
+        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], max_length: MaxLength
+    ) -> list[list[tuple[Window, Plan]]]:
+        """Return for each pair the parts in which its text is read, and their plans."""
+        parts = []
         for number, (text, task) in zip(numbers, pairs, strict=True):
             try:
-                plans.append(self._plan(text, task))
+                whole = make_plan(check_text(text), task, self.vocabulary, self.template)
+                cut = self._windows(whole, max_length)
             except TextError as error:
                 if numbers[-1] == 1:
                     raise
                 raise TextError(f"text {number}: {error}") from None
-        return plans
+            if len(cut) == 1 and cut[0].text == text:
+                parts.append([(cut[0], whole)])
+            else:
+                parts.append([(part, make_plan(part.text, task, self.vocabulary, self.template)) for part in cut])
+        return parts
 
-    def _plan(self, text: str, task: AtomicTask) -> Plan:
-        plan = make_plan(check_text(text), task, self.vocabulary, self.template)
-        if plan.longest >= self.max_positions:
+    def _for_answers(self, task: AtomicTask) -> int:
+        """Return how many positions are kept free for spans, where there is a choice."""
+        return min(MAX_SPAN_TOKENS, self.max_positions // 8) if task.kind == "extract" else 0
+
+    def _windows(self, whole: Plan, max_length: MaxLength) -> list[Window]:
+        """Return the parts in which a text is read: the whole text, if it fits."""
+        most = self.max_positions - 1 - (self._for_answers(whole.task) if max_length == "chunk" else 0)
+        if whole.longest <= most:
+            return [Window(0, whole.text)]
+        if max_length == "error":
             raise TextError(
-                f"text and labels have {plan.longest} tokens, and the model reads {self.max_positions - 1}: shorten or "
-                f"split the text that begins {text[:30]!r}, or describe fewer labels at once."
+                f"text and labels have {whole.longest} tokens, and the model reads {most}: shorten or split the text "
+                f"that begins {whole.text[:30]!r}, describe fewer labels at once, or let it be read in parts with "
+                "max_length='chunk'."
             )
-        return plan
+        beside = whole.longest - len(self.vocabulary.encode(lead(whole.text)))
+        if most - beside < _LEAST_WINDOW:
+            raise TextError(
+                f"labels and task have {beside} tokens, and the model reads {most} with the text: describe fewer "
+                "labels at once."
+            )
+        cut = windows(whole.text, lambda words: len(self.vocabulary.encode(words)), most - beside - 1)
+        return cut[:1] if max_length == "truncate" else cut
 
     def __repr__(self) -> str:
         size = sum(weight.numel() for weight in self.model.parameters())
         return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
 
 
-@overload
-def predict(text: str, task: Labels, *, model: _Where = ..., **options: Unpack[_Options]) -> Extraction: ...  # type: ignore[overload-overlap]
-@overload
-def predict(text: str, task: AtomicTask, *, model: _Where = ..., **options: Unpack[_Options]) -> Result: ...  # type: ignore[overload-overlap]
-@overload
-def predict(text: str, task: Tasks, *, model: _Where = ..., **options: Unpack[_Options]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
-@overload
-def predict(
-    text: Sequence[str], task: Labels, *, model: _Where = ..., **options: Unpack[_Options]
-) -> list[Extraction]: ...
-@overload
-def predict(
-    text: Sequence[str], task: AtomicTask, *, model: _Where = ..., **options: Unpack[_Options]
-) -> list[Result]: ...
-@overload
-def predict(
-    text: Sequence[str], task: Tasks, *, model: _Where = ..., **options: Unpack[_Options]
-) -> list[dict[str, Result]]: ...
-def predict(
-    text: str | Sequence[str],
-    task: TaskLike | Tasks,
-    *,
-    model: _Where = None,
-    threshold: Threshold | None = None,
-    batch_size: int = 16,
-) -> Any:
-    """Answer one or more tasks on one or more texts, with a model that is opened once and kept.
-
-    Args:
-        text: A text, or a list of texts.
-        task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
-        model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that ``make demo`` trained.
-        threshold: What the probability of a span, or of one label of several, must exceed; by default the model's own.
-        batch_size: Number of texts that are computed together.
-
-    Returns:
-        What :meth:`SeqGPT.predict` returns.
-    """
-    named = model or default_model_path()
-    folder = expand(named)
-    opened = _open(folder.resolve() if folder.exists() else named, stamp(folder))
-    ask: Any = opened.predict  # mypy tries too few of the combinations
-    return ask(text, task, threshold=threshold, batch_size=batch_size)
-
-
-@lru_cache(maxsize=1)
-def _open(path_or_id: str | Path, _stamp: object) -> SeqGPT:
-    """Open a model, or return the one that is open; another stamp means that it was saved again since."""
-    return SeqGPT.from_pretrained(path_or_id)
-
-
-def as_task(task: TaskLike) -> AtomicTask:
-    """Return a task as it is, and labels as an extraction."""
-    return task if isinstance(task, AtomicTask) else AtomicTask.extract(task)
-
-
-def default_model_path() -> str:
-    """Return the model to use where none is named: ``SEQGPT_MODEL``, or else the one that ``make demo`` trained.
-
-    Raises:
-        ModelError: If there is neither.
-    """
-    named = os.environ.get("SEQGPT_MODEL")
-    if named:
-        return named
-    demo = Path("runs/demo")
-    if (demo / SETTINGS_FILE).is_file():
-        return str(demo)
-    raise ModelError(
-        "no model is named: pass one (--model on the command line), set SEQGPT_MODEL to its folder, or train one here "
-        "with `make demo`."
-    )
-
-
-def _named(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
-    """Return several tasks by name, or None for a single task."""
-    if isinstance(task, AtomicTask | str) or not isinstance(task, Sequence | Mapping):
-        return None
-    members = list(task.values()) if isinstance(task, Mapping) else list(task)
-    if not any(isinstance(member, AtomicTask) for member in members):
-        return None
-    if not all(isinstance(member, AtomicTask) for member in members):
-        raise LabelError(
-            "several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify."
-        )
-    tasks = cast("list[AtomicTask]", members)
-    names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
-    for name in names:
-        if names.count(name) > 1:
-            raise LabelError(f"two tasks are named {name!r}: give name= to each, or pass {{name: task}}.")
-    return dict(zip(names, tasks, strict=True))
-
-
-def _check_labels(thresholds: Mapping[str, object], labels: Set[str]) -> None:
-    for label in thresholds:
-        if label not in labels:
-            hint = did_you_mean(str(label), sorted(labels))
-            raise LabelError(
-                f"a threshold is given for {label!r}, which no task asks for.{hint} Ask for it, or leave it out."
-            )
-
-
-def _check_probability(name: str, value: object) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value!r}: give a probability from 0 up, below 1.")
+def _whole(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence[Result]) -> Result:
+    """Return the result of a text from those of its parts."""
+    if len(parts) > 1:
+        return join(text, task, parts, results)
+    return results[0] if parts[0].text == text else cut_off(text, task, results[0])
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,12 +21,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from seqgpt.calibration import Calibration
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD
-from seqgpt.engine.forward import PROMPT_ATTENTION, check_prompt_attention
-from seqgpt.errors import ModelError, did_you_mean
+from seqgpt.errors import ConfigError, ModelError, did_you_mean
 
 SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: the model's template, whether it is trained on it, its threshold, and the file's format."""
+"""Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
 
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -39,11 +40,13 @@ class Settings(NamedTuple):
         template: Name of the model's template.
         trained: The model is trained on it.
         threshold: What the probability of a span, or of one label of several, must exceed.
+        calibration: The temperatures of its probabilities.
     """
 
     template: str
     trained: bool = True
     threshold: float = DEFAULT_THRESHOLD
+    calibration: Calibration = Calibration()
 
 
 class Source(NamedTuple):
@@ -174,9 +177,8 @@ def build(config: Mapping[str, Any], **defaults: Any) -> PreTrainedModel:
         raise ModelError(f"transformers has no model_type {name!r}.{hint} Use one it has, such as 'qwen3' or 'llama'.")
     try:
         known = AutoConfig.for_model(name)
-        check_prompt_attention(fields.get(PROMPT_ATTENTION, "causal"))
         for field in fields:
-            if not hasattr(known, field) and field != PROMPT_ATTENTION:
+            if not hasattr(known, field):
                 raise ModelError(
                     f"{name!r} has no field {field!r}.{did_you_mean(field, known.to_dict())} Leave it out."
                 )
@@ -221,6 +223,10 @@ def read_settings(file: Path) -> Settings:
     if settings["format"] != _FORMAT:
         raise ModelError(f"{file} is of format {settings['format']!r}, this version reads {_FORMAT}: update seqgpt.")
     known: dict[str, Any] = {name: settings[name] for name in Settings._fields if name in settings}
+    try:
+        known["calibration"] = Calibration(**known.get("calibration", {}))
+    except (TypeError, ConfigError) as error:
+        raise ModelError(f"{file} has a calibration that cannot be read ({error}): {again}") from error
     said = Settings(**{"template": None, **known})
     if not isinstance(said.template, str):
         raise ModelError(f"{file} names no template: {again}")
@@ -233,7 +239,7 @@ def read_settings(file: Path) -> Settings:
 
 def write_settings(path: Path, settings: Settings) -> None:
     """Write the settings file into a model's folder."""
-    record = {"format": _FORMAT, **settings._asdict()}
+    record = {"format": _FORMAT, **settings._asdict(), "calibration": asdict(settings.calibration)}
     (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -156,6 +156,17 @@ class Extraction:
             raw=raw,
         )
 
+    def flat(self) -> Extraction:
+        """Return the extraction without overlapping spans: of those that overlap, the most probable is kept.
+
+        Of equally probable ones the longer is, then the first.
+        """
+        kept: list[Span] = []
+        for span in sorted(self.spans, key=lambda span: (-span.score, -len(span.text), span.start)):
+            if all(span.end <= other.start or other.end <= span.start for other in kept):
+                kept.append(span)
+        return Extraction.of(self.text, self.task, kept, truncated=self.truncated, warnings=self.warnings)
+
     def __getitem__(self, label: str) -> tuple[Span, ...]:
         """Return the spans of one label; an empty tuple if it is absent."""
         self.task.require(label)

@@ -228,16 +228,19 @@ def test_models_that_are_none(no_model, tmp_path, capfd, monkeypatch):
 
 
 def test_a_text_that_is_too_long(model, capfd):
-    assert "shorten or split the text" in complaint(capfd, "predict", *EXTRACT, "so many words " * 500)
-    assert complaint(capfd, "predict", *EXTRACT, "x", "so many words " * 500).startswith("text 2: text and labels have")
+    long, refuse = "so many words " * 300, [*EXTRACT, "--max-length", "error"]
+    assert "shorten or split the text" in complaint(capfd, "predict", *refuse, long)
+    assert complaint(capfd, "predict", *refuse, "x", long).startswith("text 2: text and labels have")
+    assert main(["predict", *EXTRACT, "--threshold", "0.8", long]) == 0
+    assert "overlapping parts" in json.loads(capfd.readouterr().out)["warnings"][0]
 
 
 def test_a_line_that_is_too_long_is_found_before_any_is_answered(model, stdin, capfd, monkeypatch):
     monkeypatch.setattr(cli, "_PREDICT_AT_ONCE", 1)
     stdin(LINE + "\n" + json.dumps({"text": "so many words " * 500}) + "\n")
-    said = complaint(capfd, "predict", *EXTRACT, "--input", "-")
+    said = complaint(capfd, "predict", *EXTRACT, "--max-length", "error", "--input", "-")
     assert said.startswith("standard input, line 3: text and labels have ")
-    assert said.endswith("shorten or split the text, or describe fewer labels at once.")
+    assert said.endswith("or let it be read in parts with max_length='chunk'.")
 
 
 def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
@@ -351,18 +354,15 @@ def test_the_table_is_there_even_if_the_report_cannot_be_written(model, tmp_path
 
 
 def test_rows_that_cannot_be_evaluated(model, tmp_path, capfd, eight_lines):
-    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]})
     path = tmp_path / "more.jsonl"
-    path.write_text(eight_lines.read_text(encoding="utf-8") + "{}\n" + long + "\n", encoding="utf-8")
+    path.write_text(eight_lines.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
     said = complaint(capfd, "evaluate", "--recipes", f"{eight_lines},{path}")
     assert "more.jsonl, line 9: key 'text' is missing" in said
     assert main(["evaluate", "--recipes", f"{eight_lines},{path}", "--on-bad-row", "skip"]) == 0
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 6
-    assert f"{path}: 2 rows skipped: {path}, line 9: key 'text' is missing" in err
-    assert f"{path}/10: text and labels have" in err
-    path.write_text(long + "\n", encoding="utf-8")
-    assert f"example {path}/1: text and labels have" in complaint(capfd, "evaluate", "--recipes", str(path))
+    assert f"{path}: 1 rows skipped: {path}, line 9: key 'text' is missing" in err
+    path.write_text("{}\n", encoding="utf-8")
     assert main(["evaluate", "--recipes", str(path), "--on-bad-row", "skip"]) == 2
     assert "every row was skipped" in capfd.readouterr().err
 

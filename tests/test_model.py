@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel
 
 import seqgpt
 from seqgpt import AtomicTask, SeqGPT, model_files
+from seqgpt.calibration import Calibration
+from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
-from seqgpt.model import default_model_path, predict
+from seqgpt.one_line import default_model_path, predict
 from seqgpt.results import Classification, Extraction
 from seqgpt.templates.marks import MARKS, YES
 from seqgpt.tokenizer import END_OF_TEXT, PAD
@@ -23,6 +26,7 @@ from tests.conftest import tiny_config
 TEXTS = ["Tim Cook visited Shanghai.", "杰克逊先走。"]
 PEOPLE = AtomicTask.extract(["person", "place"])
 TONE = AtomicTask.classify(["praise", "complaint"], name="tone")
+TOPICS = AtomicTask.classify(["praise", "complaint", "question"], multi_label=True)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +146,7 @@ def test_of_several_texts_the_wrong_one_is_named(model):
     with pytest.raises(TextError, match=r"^text 3: the text is empty"):
         model.predict(["x", "y", " "], [PEOPLE, TONE])
     with pytest.raises(TextError, match=r"^text 2: text and labels have \d+ tokens"):
-        model.predict_pairs([("x", PEOPLE), ("word " * 600, TONE)])
+        model.predict_pairs([("x", PEOPLE), ("word " * 600, TONE)], max_length="error")
     with pytest.raises(TextError, match=r"^the text is empty"):
         model.predict([""], [PEOPLE, TONE])
 
@@ -155,9 +159,103 @@ def test_a_batch_must_hold_something(size, model):
 
 def test_a_text_that_is_too_long_is_an_error(model):
     with pytest.raises(TextError, match=r"have \d+ tokens, and the model reads 511: shorten .* that begins 'word word"):
-        model.predict("word " * 600, PEOPLE)
-    with pytest.raises(TextError):
+        model.predict("word " * 600, PEOPLE, max_length="error")
+    with pytest.raises(TextError, match="describe fewer labels at once"):
         model.predict("x", {f"label {i}": f"description number {i} " * 20 for i in range(20)})
+
+
+SENTENCES = "Tim Cook visited Shanghai. 杰克逊去了上海。 Nothing else happened. "
+
+
+def test_a_long_text_is_read_in_parts(model):
+    text = SENTENCES * 20
+    result = model.predict(text, ["person", "地点"], threshold=0.7)
+    assert result.text == text
+    assert result.warnings[0].startswith("the text was read in ")
+    assert not result.truncated
+    assert max(span.end for span in result.spans) > len(text) // 2
+    short = model.predict(SENTENCES, ["person", "地点"], threshold=0.7)
+    assert short.warnings == ()
+
+
+@pytest.mark.parametrize("task", [AtomicTask.classify(["praise", "complaint"]), TOPICS])
+def test_a_long_text_is_classified_in_parts(model, task):
+    result = model.predict(SENTENCES * 20, task)
+    assert result.warnings[0].startswith("the text was read in ")
+    assert result.scores.keys() == set(task.labels)
+
+
+def test_a_long_text_may_be_cut_off(model):
+    result = model.predict(SENTENCES * 20, ["person"], threshold=0.7, max_length="truncate")
+    assert result.truncated
+    assert result.warnings[0].startswith("only the first ")
+
+
+def test_a_text_that_just_fits_is_read_whole(model):
+    text = next(
+        text
+        for text in ("word " * n for n in range(512, 0, -1))
+        if not model.predict(text, TONE, max_length="truncate").truncated
+    )
+    assert not model.predict(text, TONE, max_length="error").warnings
+    assert not model.predict(text, TONE, max_length="chunk").warnings
+    with pytest.raises(TextError, match="let it be read in parts"):
+        model.predict(text + "word word", TONE, max_length="error")
+
+
+@pytest.mark.parametrize("option", ["overlap", "max_length"])
+def test_options_have_known_values(model, option):
+    with pytest.raises(ConfigError, match=f"{option} is 'nested': use '"):
+        model.predict("x", PEOPLE, **{option: "nested"})
+
+
+def test_flat_spans_do_not_overlap(model):
+    text = "Tim Cook visited Shanghai, 杰克逊去了上海。"
+    nested = model.predict(text, ["person", "地点"], threshold=0.05)
+    flat = model.predict(text, ["person", "地点"], threshold=0.05, overlap="flat")
+    assert set(flat.spans) < set(nested.spans)
+    places = sorted((span.start, span.end) for span in flat.spans)
+    assert all(one[1] <= other[0] for one, other in pairwise(places))
+    for span in set(nested.spans) - set(flat.spans):
+        rivals = [s for s in flat.spans if s.start < span.end and span.start < s.end]
+        assert max(rival.score for rival in rivals) >= span.score
+
+
+def test_texts_may_come_one_after_another(model):
+    texts = [f"Tim Cook visited Shanghai {i} times." for i in range(70)]
+    read = []
+
+    def coming():
+        for text in texts:
+            read.append(text)
+            yield text
+
+    results = model.predict_iter(coming(), ["person"], batch_size=2)
+    first = next(results)
+    assert len(read) < len(texts)
+    for one, other in zip([first, *results], model.predict(texts, ["person"]), strict=True):
+        assert_alike(one, other)
+    with pytest.raises(TextError, match="text 34: the text is empty"):
+        list(model.predict_iter(["a"] * 33 + [""], ["person"], batch_size=2))
+
+
+def test_calibration_changes_scores_and_no_answer(model, tmp_path):
+    examples = load_sample("train")[:12]
+    pairs = [(example.text, example.task) for example in examples]
+    copy = SeqGPT(model.model, model.tokenizer, threshold=0.3)
+    before = copy.predict_pairs(pairs)
+    found = copy.calibrate(examples)
+    assert found == copy.calibration != Calibration()
+    after = copy.predict_pairs(pairs)
+    for one, other in zip(before, after, strict=True):
+        if isinstance(one, Extraction):
+            assert [(s.label, s.start, s.end) for s in one.spans] == [(s.label, s.start, s.end) for s in other.spans]
+        else:
+            assert one.labels == other.labels
+    assert before != after
+    copy.save_pretrained(tmp_path)
+    opened = SeqGPT.from_pretrained(tmp_path)
+    assert (opened.calibration, opened.threshold) == (found, copy.threshold)
 
 
 def test_labels_without_descriptions_are_answered_the_same_whatever_else_is_asked(model):
@@ -218,9 +316,7 @@ def test_what_is_no_threshold_is_refused(model, threshold):
 
 
 def test_a_threshold_of_no_label_is_refused(model):
-    with pytest.raises(
-        LabelError, match=r"given for 'persn', which no task asks for. Did you mean 'person'\?"
-    ):
+    with pytest.raises(LabelError, match=r"given for 'persn', which no task asks for. Did you mean 'person'\?"):
         model.predict("x", ["person"], threshold={"persn": 0.3})
     with pytest.raises(LabelError, match="a threshold is given for '', which"):
         model.predict("x", ["person"], threshold={"": 0.3})
@@ -295,6 +391,7 @@ def test_a_model_is_saved_without_pickles(folder):
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
     settings = {"format": 1, "template": "seqgpt-marks-3", "trained": True, "threshold": 0.5}
+    settings["calibration"] = {"choice": 1.0, "single": 1.0}
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 
 

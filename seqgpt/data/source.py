@@ -58,16 +58,12 @@ def read_source(
                 f"sample has no split {split!r}.{did_you_mean(split, _SAMPLE_SPLITS)} "
                 f"Use one of {', '.join(_SAMPLE_SPLITS)}."
             )
-        examples = _some(load_sample("train" if split == "train" else "test"), limit)
+        examples = load_sample("train" if split == "train" else "test")
     else:
         read = read_jsonl(name, on_bad_row=on_bad_row, bad_rows=bad_rows)
-        examples = _some([Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read], limit)
+        examples = [Example(e.gold, f"{name}/{e.id}", e.family, e.language) for e in read]
     if not examples and bad_rows is not None and bad_rows.count:
         raise DataError(f"{name}: every row was skipped. Correct them. {bad_rows}")
     if not examples:
         raise DataError(f"{name} has no examples: give a file with at least one.")
-    return examples
-
-
-def _some(examples: list[Example], limit: int | None) -> list[Example]:
-    return [examples[i] for i in sample_rows(len(examples), limit)]
+    return examples if is_recipe(name) else [examples[i] for i in sample_rows(len(examples), limit)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from seqgpt.data.source import has_no_splits, read_source
-from seqgpt.errors import DataError
 from seqgpt.evaluation.baselines import MajorityClass, SpanDictionary
 from seqgpt.evaluation.report import HEADLINES, Predictor, Report, by_kind, evaluate
 from seqgpt.examples import BadRows, Example, OnBadRow
@@ -42,7 +41,6 @@ def compare(
     data_root: str | Path | None = None,
     baselines: bool = False,
     on_bad_row: OnBadRow = "error",
-    too_long: Callable[[Example], str] | None = None,
 ) -> list[Comparison]:
     """Evaluate a predictor on data sets, one after another, with progress on standard error.
 
@@ -55,16 +53,13 @@ def compare(
         baselines: Also fit the trivial baselines on the training split, and measure them. Files have no training split,
             so they get none.
         on_bad_row: ``"error"`` or ``"skip"``; what is skipped is counted on standard error.
-        too_long: Says what is wrong with an example that the predictor cannot read; an empty string if it can.
 
     Raises:
-        DataError: If a source cannot be read, has no examples, or one that is too long.
+        DataError: If a source cannot be read, or has no examples.
         ConfigError: If there is no such recipe.
     """
     # All are read and checked before the first is predicted: nothing wrong must be found out after an hour.
-    read = {
-        name: by_kind(_read(name, split, limit, data_root, on_bad_row=on_bad_row, too_long=too_long)) for name in names
-    }
+    read = {name: by_kind(_read(name, split, limit, data_root, on_bad_row)) for name in names}
     fitted = {
         name: {} if not baselines or has_no_splits(name) else _fit_all(name, data_root, on_bad_row) for name in names
     }
@@ -98,34 +93,18 @@ def to_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def _read(
-    name: str,
-    split: str,
-    limit: int | None,
-    data_root: str | Path | None,
-    *,
-    on_bad_row: OnBadRow,
-    too_long: Callable[[Example], str] | None,
+    name: str, split: str, limit: int | None, data_root: str | Path | None, on_bad_row: OnBadRow
 ) -> list[Example]:
     bad = BadRows()
-    examples = []
-    for example in read_source(name, split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad):
-        problem = too_long(example) if too_long else ""
-        if not problem:
-            examples.append(example)
-        elif on_bad_row == "skip":
-            bad.add(f"{example.id}: {problem}")
-        else:
-            raise DataError(f"{name}, example {example.id}: {problem} Or skip it (on_bad_row: skip).")
+    examples = read_source(name, split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad)
     if bad.count:
         tqdm.write(f"{name}: {bad}", file=sys.stderr)
-    if not examples:
-        raise DataError(f"{name}: every row was skipped. Correct the rows.")
     return examples
 
 
 def _fit_all(name: str, data_root: str | Path | None, on_bad_row: OnBadRow) -> dict[TaskKind, dict[str, Predictor]]:
     """Fit the baselines of each kind of task on a training split."""
-    train = by_kind(_read(name, "train", None, data_root, on_bad_row=on_bad_row, too_long=None))
+    train = by_kind(_read(name, "train", None, data_root, on_bad_row))
     return {kind: _fit(examples, kind) for kind, examples in train.items()}
 
 

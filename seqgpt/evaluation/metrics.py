@@ -7,7 +7,7 @@ divide by zero is 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from seqgpt.results import Classification, Extraction, Result
 
 Item = tuple[str, Hashable]
 """What is counted: a label, and what was said of it."""
+
+_BINS = 10
 
 R = TypeVar("R", Extraction, Classification)
 
@@ -126,6 +128,37 @@ def class_scores(gold: Sequence[Classification], predicted: Sequence[Classificat
         sum(g.abstained for g in gold),
     )
     return ClassScores(right / len(gold), f1, abstention)
+
+
+def calibration_error(gold: Sequence[Result], predicted: Sequence[Result]) -> float:
+    """Return the expected calibration error: how far probabilities are from the share of answers that are right.
+
+    Of a single-label task the probability of the answer counts, "none of these" too; else that of every label, and of
+    every span that was found. Source: Guo et al. 2017, arXiv 1706.04599, section 2, with ten bins of equal width.
+
+    Raises:
+        DataError: If gold and predicted do not belong together.
+    """
+    check_pairs(gold, predicted)
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for g, p in zip(gold, predicted, strict=True):
+        for score, right in _scored(g, p):
+            bins.setdefault(min(int(score * _BINS), _BINS - 1), []).append((score, right))
+    gaps = [abs(sum(score - right for score, right in members)) for members in bins.values()]
+    return sum(gaps) / max(sum(map(len, bins.values())), 1)
+
+
+def _scored(gold: Result, predicted: Result) -> Iterator[tuple[float, bool]]:
+    """Yield the probability of each answer, and whether it is right."""
+    if isinstance(predicted, Extraction):
+        held = {(span.label, span.start, span.end) for span in gold.spans} if isinstance(gold, Extraction) else set()
+        yield from ((span.score, (span.label, span.start, span.end) in held) for span in predicted.spans)
+    elif predicted.task.single_label:
+        sure = predicted.scores[predicted.labels[0]] if predicted.labels else predicted.none_score
+        yield (sure or 0.0, isinstance(gold, Classification) and gold.labels == predicted.labels)
+    else:
+        held_labels = gold.labels if isinstance(gold, Classification) else ()
+        yield from ((score, label in held_labels) for label, score in predicted.scores.items())
 
 
 def check_pairs(gold: Sequence[Result], predicted: Sequence[Result]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seqgpt.errors import DataError
-from seqgpt.evaluation.metrics import R, Score, check_pairs, class_scores, offset_f1, string_f1
+from seqgpt.evaluation.metrics import R, Score, calibration_error, check_pairs, class_scores, offset_f1, string_f1
 from seqgpt.examples import Example
 from seqgpt.results import Classification, Extraction, Result
 from seqgpt.tasks import AtomicTask, TaskKind
@@ -33,7 +33,8 @@ class Report:
         kind: The task's kind.
         n: Number of texts.
         metrics: For extraction ``offset_f1`` and ``string_f1`` (micro), precision and recall by offsets, and the macro
-            means over labels; for classification ``accuracy``, ``macro_f1`` and ``micro_f1``. The headline is first.
+            means over labels; for classification ``accuracy``, ``macro_f1`` and ``micro_f1``; of both
+            ``calibration_error``. The headline is first.
         per_label: Each label's score, by offsets for extraction; those neither gold nor predicted are left out.
         abstention: Classification only: the answer "none of these", counted like a label; None for extraction.
         seconds: Wall-clock time of the prediction alone.
@@ -100,6 +101,7 @@ def evaluate(predictor: Predictor, examples: Sequence[Example], *, name: str, pr
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     metrics, per_label, abstention = _scores(gold, predicted)
+    metrics["calibration_error"] = calibration_error(gold, predicted)
     return Report(name, kind, len(examples), metrics, per_label, abstention, seconds)
 
 

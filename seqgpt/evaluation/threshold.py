@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
+from seqgpt.calibration import Pairs
 from seqgpt.results import Classification, Result
-
-LOWEST = 0.05
-"""Predict with this threshold what is given to :func:`best_threshold`."""
 
 CANDIDATES = tuple(step / 20 for step in range(1, 19))
 """0.05, 0.10, …, 0.90."""
-
-Pairs = Sequence[tuple[Result, Result]]
-"""Gold answers, and what was predicted with a low threshold."""
 
 
 def best_threshold(groups: Sequence[Pairs]) -> float:

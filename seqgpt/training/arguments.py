@@ -61,5 +61,6 @@ class TrainingArguments(transformers.TrainingArguments):
                 raise ConfigError(
                     f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out."
                 )
-            if not str(self.optim).startswith("adamw_torch"):
-                raise ConfigError(f"optim is {self.optim}: leave it out, Muon goes together with AdamW.")
+            optim = getattr(self.optim, "value", self.optim)
+            if not optim.startswith("adamw_torch"):
+                raise ConfigError(f"optim is {optim}: leave it out, Muon goes together with AdamW.")

@@ -1,33 +1,15 @@
-"""What is longer than a model reads: found before anything is predicted or trained, and cheaply.
+"""Examples that are longer than a model reads: found before anything is trained, and cheaply.
 
 Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
 """
 
 from __future__ import annotations
 
-from seqgpt.engine.plan import make_plan
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import cue, lead
 from seqgpt.training.encode import encode
 from seqgpt.training.label_sampling import longest_labels
-
-_MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
-
-
-def question_too_long(model: SeqGPT, text: str, task: AtomicTask) -> str:
-    """Say what is wrong with a question that the model cannot read; an empty string if it can."""
-    branch = max(len(label.encode()) for label in task.labels) + _MARKS_OF_A_BRANCH
-    if len(model.template.prompt(task, text).encode()) + branch < model.max_positions:
-        return ""
-    longest = make_plan(text, task, model.vocabulary, model.template).longest
-    if longest < model.max_positions:
-        return ""
-    return (
-        f"text and labels have {longest} tokens, and the model reads {model.max_positions - 1}: "
-        "shorten or split the text, or describe fewer labels at once."
-    )
 
 
 def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:

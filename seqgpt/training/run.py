@@ -2,8 +2,8 @@
 
 The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
 which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens. If there was something
-to evaluate, the model has the threshold that was best for it, and ``metrics.json`` says how good it is there: a little
-better than elsewhere, since the threshold was chosen on the same examples. Weights are
+to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it
+is there, a little better than elsewhere, since the threshold was chosen on the same examples. Weights are
 safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
 Started again after an interruption, a run goes on from its last checkpoint.
 """
@@ -22,10 +22,11 @@ import transformers
 import yaml
 from tqdm.auto import tqdm
 
+from seqgpt.calibration import LOWEST
 from seqgpt.data.recipe import load_recipe
 from seqgpt.data.source import is_recipe, read_source
-from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError
-from seqgpt.evaluation.threshold import LOWEST, best_threshold, mean_f1
+from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
+from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE, build, find
@@ -34,7 +35,6 @@ from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.label_sampling import draw
-from seqgpt.training.lengths import question_too_long
 from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
 RUN_FILE = "run.yaml"
@@ -82,7 +82,8 @@ def run_training(config: RunConfig) -> SeqGPT:
         (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if held_out:
-        if _choose_threshold(model, held_out) and trainer.is_world_process_zero():
+        _calibrate(model, held_out)
+        if trainer.is_world_process_zero():
             model.save_settings(directory)
         metrics = trainer.evaluate()
         if trainer.is_world_process_zero():
@@ -154,11 +155,12 @@ def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Ex
     return examples
 
 
-def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) -> bool:
-    """Give the model the threshold that is best for the held-out examples; return whether it is another one.
+def _calibrate(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) -> None:
+    """Give the model the temperatures and the threshold that are best for the held-out examples.
 
     Every process does it, and comes to the same: their models must not differ.
     """
+    model.calibrate([example for examples in held_out.values() for example in examples])
     groups = []
     for examples in held_out.values():
         pairs = [(example.text, example.task) for example in examples]
@@ -166,11 +168,9 @@ def _choose_threshold(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) 
         groups.append([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
     best = best_threshold(groups)
     before, after = mean_f1(groups, model.threshold), mean_f1(groups, best)
-    if after <= before:
-        return False
-    _say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
-    model.threshold = best
-    return True
+    if after > before:
+        _say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
+        model.threshold = best
 
 
 def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> list[Example]:
@@ -190,8 +190,11 @@ def _titles(sources: Sequence[str]) -> dict[str, str]:
 
 
 def _unreadable(model: SeqGPT, example: Example) -> str:
-    problem = question_too_long(model, example.text, example.task)
-    return problem and f"example {example.id}: {problem}"
+    try:
+        model.check_length(example.text, example.task)
+    except TextError as error:
+        return f"example {example.id}: {error}"
+    return ""
 
 
 def _readable(name: str, examples: Sequence[Example], problems: Sequence[str]) -> list[Example]:

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from seqgpt.errors import ConfigError, DataError, RunError
+from seqgpt.errors import ConfigError, DataError, RunError, TextError
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
@@ -29,7 +29,7 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.label_sampling import absent_weight, draw, shuffle_labels
-from seqgpt.training.lengths import example_too_long, question_too_long
+from seqgpt.training.lengths import example_too_long
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
 
@@ -364,9 +364,10 @@ def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[
         if not examples:
             raise DataError(f"{where} has no examples: give at least one, or leave it out.")
         for index, example in enumerate(examples):
-            problem = question_too_long(model, example.text, example.task)
-            if problem:
-                raise DataError(f"{where}, example {example.id or index}: {problem}")
+            try:
+                model.check_length(example.text, example.task)
+            except TextError as error:
+                raise DataError(f"{where}, example {example.id or index}: {error}") from error
     return sets
 
 

@@ -90,20 +90,6 @@ def test_training_rows_of_baselines_are_read_before_the_first_is_predicted(held_
     assert len(compare(predictor, ["sample"], baselines=True, on_bad_row="skip")) == 2
 
 
-def test_examples_that_are_too_long(held_out, tmp_path, capsys):
-    path = tmp_path / "mine.jsonl"
-    write_jsonl(path, held_out[:4])
-    predictor = Knows(held_out)
-    with pytest.raises(DataError, match=r"mine.jsonl/\S+: too much. Or skip it"):
-        compare(predictor, ["sample", str(path)], too_long=lambda e: "too much." * e.id.startswith(str(path)))
-    assert predictor.asked == 0
-    compared = compare(
-        predictor, [str(path)], on_bad_row="skip", too_long=lambda e: "too much." * (e.text == held_out[0].text)
-    )
-    assert sum(one.model.n for one in compared) == 3
-    assert "1 rows skipped" in capsys.readouterr().err
-
-
 def test_an_unknown_split_of_the_bundled_examples(held_out):
     with pytest.raises(DataError, match=r"^sample has no split 'tset'. Did you mean 'test'\? Use one of train, valid"):
         compare(Knows(held_out), ["sample"], split="tset")

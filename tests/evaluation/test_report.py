@@ -39,6 +39,7 @@ def test_a_perfect_prediction():
     assert not predictor.progress
     assert (report.name, report.kind, report.n, report.headline) == ("perfect", "extract", 2, 1.0)
     assert list(report.per_label) == ["person"]
+    assert report.metrics.pop("calibration_error") == 0.0
     assert set(report.metrics.values()) == {1.0}
     assert report.abstention is None
 

@@ -1,0 +1,129 @@
+"""Texts that are longer than a model reads, as overlapping windows, and the results of the windows as one result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from seqgpt.results import Classification, Extraction, Result, Span
+from seqgpt.tasks import AtomicTask
+
+OVERLAP = 4
+"""Windows overlap by up to one part in so many."""
+
+# A sentence with its end marks, closing quotes and the white space behind it; or a line.
+_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|[.!?]+[\"')\]]*(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
+
+
+class Window(NamedTuple):
+    """A part of a text, and the index of its first character."""
+
+    start: int
+    text: str
+
+
+def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
+    """Cut a text into windows that overlap.
+
+    They begin and end with sentences. Only a sentence that is longer than the overlap is cut itself, at white space
+    where it has some.
+
+    Args:
+        text: The text.
+        size: Counts the tokens of a string; at most one for each of its bytes.
+        room: Most tokens of a window; at least ``OVERLAP``.
+
+    Returns:
+        The windows in text order, which together cover all of the text but white space.
+    """
+    units = [piece for sentence in _SENTENCE.findall(text) for piece in _pieces(sentence, size, room // OVERLAP)]
+    sizes = [size(unit) for unit in units]
+    starts = [0]
+    for unit in units:
+        starts.append(starts[-1] + len(unit))
+    found = []
+    first = last = 0
+    while last < len(units):
+        last, used = first, 0
+        while last < len(units) and (last == first or used + sizes[last] <= room):
+            used += sizes[last]
+            last += 1
+        found.append(Window(starts[first], text[starts[first] : starts[last]]))
+        back, used = last, 0
+        while back - 1 > first and used + sizes[back - 1] <= room // OVERLAP:
+            back -= 1
+            used += sizes[back]
+        first = back
+    return [window for window in found if window.text.strip()]
+
+
+def _pieces(sentence: str, size: Callable[[str], int], most: int) -> Iterator[str]:
+    """Cut a sentence in halves until each is short enough."""
+    if len(sentence) <= 1 or len(sentence.encode()) <= most or size(sentence) <= most:
+        yield sentence
+        return
+    middle = len(sentence) // 2
+    space = sentence.find(" ", middle, -1)
+    cut = space + 1 if space >= 0 else middle
+    yield from _pieces(sentence[:cut], size, most)
+    yield from _pieces(sentence[cut:], size, most)
+
+
+def join(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence[Result]) -> Result:
+    """Make one result of those of a text's windows.
+
+    Spans are those of all windows, each once, the most probable; what the edge of a window cut off of a longer span is
+    left out. Of several labels one holds if it holds in some window. The probabilities of exclusive labels are the
+    means over the windows, weighted by length.
+    """
+    warnings = dict.fromkeys(warning for result in results for warning in result.warnings)
+    note = f"the text was read in {len(parts)} overlapping parts: it is longer than the model reads at once."
+    notes: dict[str, Any] = {"warnings": (note, *warnings), "truncated": any(result.truncated for result in results)}
+    if task.kind == "extract":
+        return Extraction.of(text, task, _joined_spans(text, parts, results), **notes)
+    classified = [result for result in results if isinstance(result, Classification)]
+    if task.multi_label:
+        scores = {label: max(result.scores[label] for result in classified) for label in task.labels}
+        held = {label for result in classified for label in result.labels}
+        return Classification.of(text, task, tuple(held), scores, **notes)
+    total = sum(len(part.text) for part in parts)
+    shares = [len(part.text) / total for part in parts]
+    scores = {
+        label: sum(share * result.scores[label] for share, result in zip(shares, classified, strict=True))
+        for label in task.labels
+    }
+    best = max(scores, key=lambda label: scores[label])
+    abstain = task.none and 1 - sum(scores.values()) > scores[best]
+    return Classification.of(text, task, () if abstain else (best,), scores, **notes)
+
+
+def cut_off(text: str, task: AtomicTask, result: Result) -> Result:
+    """Make a result of a text from the result of its beginning, and say so."""
+    read = len(result.text)
+    warnings = (
+        f"only the first {read} of {len(text)} characters were read: the model reads no more.",
+        *result.warnings,
+    )
+    if isinstance(result, Extraction):
+        return Extraction.of(text, task, result.spans, truncated=True, warnings=warnings)
+    return Classification.of(text, task, result.labels, result.scores, truncated=True, warnings=warnings)
+
+
+def _joined_spans(text: str, parts: Sequence[Window], results: Sequence[Result]) -> list[Span]:
+    whole: list[Span] = []
+    cut: list[Span] = []
+    for (start, part), result in zip(parts, results, strict=True):
+        begin = 0 if start == 0 else len(part) - len(part.lstrip())
+        end = len(part) if start + len(part) == len(text) else len(part.rstrip())
+        for span in result.spans if isinstance(result, Extraction) else ():
+            moved = replace(span, start=span.start + start, end=span.end + start)
+            at_edge = (start > 0 and span.start == begin) or (start + len(part) < len(text) and span.end == end)
+            (cut if at_edge else whole).append(moved)
+    return whole + [span for span in cut if not any(_within(span, other) for other in whole)]
+
+
+def _within(span: Span, other: Span) -> bool:
+    inside = other.start <= span.start and span.end <= other.end
+    return inside and span.label == other.label and len(span.text) < len(other.text)

@@ -1,0 +1,112 @@
+"""What a prediction may be told, and what it is asked: the arguments of ``predict``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal, TypedDict, cast, get_args
+
+from seqgpt.errors import ConfigError, LabelError, did_you_mean
+from seqgpt.tasks import AtomicTask, Labels
+
+Threshold = float | Mapping[str, float]
+"""One threshold for all labels, or those of some labels."""
+
+Overlap = Literal["allow", "flat"]
+"""Whether spans may overlap; of those that do, ``flat`` keeps the most probable."""
+
+MaxLength = Literal["chunk", "error", "truncate"]
+"""What becomes of a text that is longer than the model reads."""
+
+TaskLike = AtomicTask | Labels
+"""A task; or the labels of an extraction, as a list or ``{label: description}``."""
+
+Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
+"""Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
+
+
+class OptionKeywords(TypedDict, total=False):
+    """The options of a prediction as keyword arguments, for type checkers."""
+
+    threshold: Threshold | None
+    overlap: Overlap
+    max_length: MaxLength
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a prediction; see :meth:`seqgpt.model.SeqGPT.predict`.
+
+    Raises:
+        ConfigError: If a value is none that the option may have.
+    """
+
+    threshold: Threshold | None = None
+    overlap: Overlap = "allow"
+    max_length: MaxLength = "chunk"
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threshold, Mapping):
+            for label, value in self.threshold.items():
+                check_probability(f"the threshold of {label!r}", value)
+        elif self.threshold is not None:
+            check_probability("threshold", self.threshold)
+        for name, known in (("overlap", get_args(Overlap)), ("max_length", get_args(MaxLength))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}.")
+        if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
+            raise ConfigError(f"batch_size is {self.batch_size!r}: give a whole number from 1 up.")
+
+    @property
+    def by_label(self) -> dict[str, float]:
+        """The thresholds of labels that have one of their own."""
+        return dict(self.threshold) if isinstance(self.threshold, Mapping) else {}
+
+    def check_labels(self, tasks: Iterable[AtomicTask]) -> None:
+        """Raise a ``LabelError`` if a threshold is of a label that none of the tasks asks for."""
+        if not self.by_label:
+            return
+        labels: Set[str] = {label for task in tasks for label in task.labels}
+        for label in self.by_label:
+            if label not in labels:
+                hint = did_you_mean(str(label), sorted(labels))
+                raise LabelError(
+                    f"a threshold is given for {label!r}, which no task asks for.{hint} Ask for it, or leave it out."
+                )
+
+
+def check_probability(name: str, value: object) -> None:
+    """Raise a ``ConfigError`` unless a value is a probability below 1."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ConfigError(f"{name} is {value!r}: give a probability from 0 up, below 1.")
+
+
+def as_task(task: TaskLike) -> AtomicTask:
+    """Return a task as it is, and labels as an extraction."""
+    return task if isinstance(task, AtomicTask) else AtomicTask.extract(task)
+
+
+def by_name(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
+    """Return several tasks by name, or None for a single task.
+
+    Raises:
+        LabelError: If some of them are no tasks, or two have one name.
+    """
+    if isinstance(task, AtomicTask | str) or not isinstance(task, Sequence | Mapping):
+        return None
+    members = list(task.values()) if isinstance(task, Mapping) else list(task)
+    if not any(isinstance(member, AtomicTask) for member in members):
+        return None
+    if not all(isinstance(member, AtomicTask) for member in members):
+        raise LabelError(
+            "several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify."
+        )
+    tasks = cast("list[AtomicTask]", members)
+    names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise LabelError(f"two tasks are named {name!r}: give name= to each, or pass {{name: task}}.")
+    return dict(zip(names, tasks, strict=True))

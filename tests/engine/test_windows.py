@@ -1,0 +1,119 @@
+"""Long texts: windows cover them, and the results of windows are those of the text."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgpt.engine.windows import OVERLAP, Window, cut_off, join, windows
+from seqgpt.results import Classification, Extraction, Span
+from seqgpt.tasks import AtomicTask
+from tests.strategies import quick
+
+PEOPLE = AtomicTask.extract(["person", "place"])
+TONE = AtomicTask.classify(["good", "bad"], none=True)
+TOPICS = AtomicTask.classify(["sport", "money"], multi_label=True)
+
+texts = st.text(alphabet="ab 。.!?\n北京🙂", min_size=1, max_size=120).filter(str.strip)
+
+
+@quick
+@given(text=texts, room=st.integers(OVERLAP, 40))
+def test_windows_cover_the_text_and_fit(text, room):
+    cut = windows(text, len, room)
+    covered = set()
+    for start, part in cut:
+        assert text[start : start + len(part)] == part
+        assert len(part) <= room
+        covered.update(range(start, start + len(part)))
+    assert all(text[i].isspace() for i in set(range(len(text))) - covered)
+    starts = [window.start for window in cut]
+    assert starts == sorted(set(starts))
+
+
+@quick
+@given(text=texts, room=st.integers(8, 40))
+def test_windows_overlap(text, room):
+    cut = windows(text, len, room)
+    for one, other in pairwise(cut):
+        between = text[one.start + len(one.text) : other.start]
+        assert other.start < one.start + len(one.text) or not between.strip()
+        assert one.start + len(one.text) - other.start <= room // OVERLAP
+
+
+def test_windows_are_cut_between_sentences():
+    text = "One two three. Four five six? 北京很大。上海更大！Seven eight.\nTen. " * 3
+    parts = [window.text for window in windows(text, len, 64)]
+    assert len(parts) > 2
+    assert all(part.rstrip()[-1] in ".?。！" for part in parts)
+    assert {part.split()[0][:3] for part in parts} <= {"One", "Fou", "北京很", "上海更", "Sev", "Ten"}
+
+
+def test_a_long_sentence_is_cut_at_white_space():
+    parts = [window.text for window in windows("word " * 30, len, 40)]
+    assert {word for part in parts for word in part.split()} == {"word"}
+
+
+def test_a_text_without_any_boundary_is_cut_somewhere():
+    assert all(len(window.text) <= 16 for window in windows("x" * 1000, len, 16))
+
+
+def extraction(text, task, *spans):
+    return Extraction.of(text, task, [Span(label, text[a:b], a, b, score) for label, a, b, score in spans])
+
+
+def test_spans_of_windows_are_moved_and_merged():
+    text = "Ann met Bob. Bob left Rome."
+    parts = [Window(0, text[:13]), Window(8, text[8:])]
+    first = extraction(text[:13], PEOPLE, ("person", 0, 3, 0.9), ("person", 8, 11, 0.6))
+    second = extraction(text[8:], PEOPLE, ("person", 0, 3, 0.8), ("person", 5, 8, 0.7), ("place", 14, 18, 0.5))
+    joined = join(text, PEOPLE, parts, [first, second])
+    assert [(s.label, s.text, s.start, s.score) for s in joined.spans] == [
+        ("person", "Ann", 0, 0.9),
+        ("person", "Bob", 8, 0.8),
+        ("person", "Bob", 13, 0.7),
+        ("place", "Rome", 22, 0.5),
+    ]
+    assert not joined.truncated
+    assert joined.warnings[0].startswith("the text was read in 2 overlapping parts")
+
+
+def test_what_an_edge_cuts_off_of_a_longer_span_is_left_out():
+    text = "He lives in New York City now"
+    parts = [Window(0, "He lives in New York City "), Window(16, "York City now")]
+    rest = extraction(parts[1].text, PEOPLE, ("place", 0, 9, 0.95))
+    inner = Window(0, text[:28])
+    whole = extraction(inner.text, PEOPLE, ("place", 12, 25, 0.9))
+    joined = join(text, PEOPLE, [inner, parts[1]], [whole, rest])
+    assert [s.text for s in joined.spans] == ["New York City"]
+
+
+def test_classes_of_windows():
+    text = "aaaaaabb"
+    parts = [Window(0, "aaaaaa"), Window(6, "bb")]
+    scores = [{"good": 0.8, "bad": 0.1}, {"good": 0.0, "bad": 0.9}]
+    results = [Classification.of(p.text, TONE, ("good",), s) for p, s in zip(parts, scores, strict=True)]
+    joined = join(text, TONE, parts, results)
+    assert joined.labels == ("good",)
+    assert joined.scores == pytest.approx({"good": 0.6, "bad": 0.3})
+    nothing = [Classification.of(p.text, TONE, (), {"good": 0.2, "bad": 0.1}) for p in parts]
+    assert join(text, TONE, parts, nothing).abstained
+
+
+def test_a_label_of_several_holds_if_it_holds_in_some_window():
+    parts = [Window(0, "aa"), Window(2, "bb")]
+    results = [
+        Classification.of("aa", TOPICS, ("sport",), {"sport": 0.8, "money": 0.2}),
+        Classification.of("bb", TOPICS, (), {"sport": 0.1, "money": 0.4}),
+    ]
+    joined = join("aabb", TOPICS, parts, results)
+    assert joined.labels == ("sport",)
+    assert joined.scores == {"sport": 0.8, "money": 0.4}
+
+
+def test_what_is_cut_off_is_said():
+    cut = cut_off("Ann met Bob", PEOPLE, extraction("Ann", PEOPLE, ("person", 0, 3, 0.9)))
+    assert cut.truncated
+    assert cut.warnings == ("only the first 3 of 11 characters were read: the model reads no more.",)
+    assert cut_off("good bad", TONE, Classification.of("good", TONE, ("good",))).truncated
