@@ -20,6 +20,7 @@ from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.training.config import load_run_config
 from seqgpt.training.run import run_training
 
+_LEARNT = ("NER", "TC")
 _SHOWN = ("NER", "SA", "SF", "ID", "RE")
 
 
@@ -50,14 +51,11 @@ def _model() -> SeqGPT:
 
 
 def _show(model: SeqGPT) -> None:
-    color = sys.stdout.isatty()
     print(f"\n{model!r}\n")
+    print("Texts that it was trained on, which so small a model learns by heart:\n")
+    _answers(model, _choice(load_sample("train"), _LEARNT))
     print("Held-out texts, as the model answers them, and the gold answers:\n")
-    for example in _choice(load_sample("test")):
-        result = model.predict(example.text, example.task)
-        print(f"{example.family} ({example.language}) {result.to_terminal(color=color)}")
-        print("  right" if _said(result) == _said(example.gold) else f"  wrong; gold: {_brief(example.gold)}")
-        print()
+    _answers(model, _choice(load_sample("test"), _SHOWN))
     print("All held-out texts, in percent, beside trivial baselines:\n")
     print(to_table(compare(model, ["sample"], baselines=True)))
     print(
@@ -67,11 +65,20 @@ def _show(model: SeqGPT) -> None:
     )
 
 
-def _choice(held_out: list[Example]) -> list[Example]:
-    """Take the first held-out example of a few families in each language."""
+def _answers(model: SeqGPT, examples: list[Example]) -> None:
+    color = sys.stdout.isatty()
+    for example in examples:
+        result = model.predict(example.text, example.task)
+        print(f"{example.family} ({example.language}) {result.to_terminal(color=color)}")
+        print("  right" if _said(result) == _said(example.gold) else f"  wrong; gold: {_brief(example.gold)}")
+        print()
+
+
+def _choice(examples: list[Example], families: tuple[str, ...]) -> list[Example]:
+    """Take the first example of each family in each language."""
     return [
-        next(example for example in held_out if (example.family, example.language) == (family, language))
-        for family in _SHOWN
+        next(example for example in examples if (example.family, example.language) == (family, language))
+        for family in families
         for language in ("en", "zh")
     ]
 
