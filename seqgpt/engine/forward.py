@@ -151,8 +151,9 @@ class TreeForward:
         self.model.eval()
         try:
             ids = torch.arange(8, device=self.device)[None]
-            expected = self.model(input_ids=ids, use_cache=False).logits
-            hidden = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "use_cache": False}
+            expected = self.model(**arguments).logits
+            hidden = self.model.base_model(**arguments).last_hidden_state
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
             return False  # the self-test will say what is wrong
         finally:
