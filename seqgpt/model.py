@@ -19,7 +19,7 @@ from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.engine.windows import OVERLAP, Window, cut_off, join, windows
-from seqgpt.errors import ModelError, TextError
+from seqgpt.errors import DataError, ModelError, TextError
 from seqgpt.examples import Example
 from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
 from seqgpt.options import MaxLength, OptionKeywords, Options, Overlap, TaskLike, Tasks, Threshold, as_task, by_name
@@ -222,8 +222,12 @@ class SeqGPT:
         Raises:
             TextError, LabelError, ConfigError: As :meth:`predict`.
         """
-        chosen = Options(**options)
-        coming, read = iter(texts), 0
+        if isinstance(texts, str):
+            raise TextError("predict_iter takes many texts, not one: use predict, or give a list.")
+        return self._one_by_one(iter(texts), task, Options(**options))
+
+    def _one_by_one(self, coming: Iterator[str], task: TaskLike | Tasks, chosen: Options) -> Iterator[Any]:
+        read = 0
         while some := list(islice(coming, _BATCHES_AT_ONCE * chosen.batch_size)):
             yield from self._each(some, task, chosen, first=read + 1)
             read += len(some)
@@ -262,7 +266,14 @@ class SeqGPT:
 
         Returns:
             The new ``calibration``.
+
+        Raises:
+            DataError: If there are no examples, or they are something else.
         """
+        if isinstance(examples, str | Path) or not all(isinstance(example, Example) for example in examples):
+            raise DataError("calibrate takes a list of examples: read a file with seqgpt.read_jsonl(path) first.")
+        if not examples:
+            raise DataError("there is nothing to calibrate on: give a hundred examples or more.")
         least = self.calibration.raw(self.threshold)
         self.calibration = Calibration()
         predicted = self.predict_pairs([(example.text, example.task) for example in examples], threshold=LOWEST)
@@ -308,8 +319,8 @@ class SeqGPT:
     def _compute(self, plans: Sequence[Plan], options: Options, *, progress: bool) -> list[Result]:
         """Answer plans, those of like length together."""
         given = options.threshold if isinstance(options.threshold, float | int) else self.threshold
-        least = self.calibration.raw(given)
-        by_label = {label: self.calibration.raw(value) for label, value in options.by_label.items()}
+        least = self._least(given)
+        by_label = {label: self._least(value) for label, value in options.by_label.items()}
         results: dict[int, Result] = {}
         quiet = not progress or len(plans) <= options.batch_size
         was_training = self.model.training
@@ -359,6 +370,14 @@ class SeqGPT:
     def _decoder(self) -> Decoder:
         return Decoder(self.forward, self.vocabulary, self.max_positions)
 
+    def _least(self, threshold: float) -> float:
+        """Return what an uncalibrated probability must exceed.
+
+        What was too unlikely to be looked at when the temperatures were fitted stays so, whatever they make of it.
+        """
+        raw = self.calibration.raw(threshold)
+        return raw if self.calibration.single == 1 else max(raw, min(LOWEST, threshold))
+
     def _parts(
         self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], max_length: MaxLength
     ) -> list[list[tuple[Window, Plan]]]:
@@ -391,7 +410,7 @@ class SeqGPT:
             raise TextError(
                 f"text and labels have {whole.longest} tokens, and the model reads {most}: shorten or split the text "
                 f"that begins {whole.text[:30]!r}, describe fewer labels at once, or let it be read in parts with "
-                "max_length='chunk'."
+                "max_length chunk."
             )
         beside = whole.longest - len(self.vocabulary.encode(lead(whole.text)))
         if most - beside < _LEAST_WINDOW:

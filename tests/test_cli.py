@@ -240,7 +240,7 @@ def test_a_line_that_is_too_long_is_found_before_any_is_answered(model, stdin, c
     stdin(LINE + "\n" + json.dumps({"text": "so many words " * 500}) + "\n")
     said = complaint(capfd, "predict", *EXTRACT, "--max-length", "error", "--input", "-")
     assert said.startswith("standard input, line 3: text and labels have ")
-    assert said.endswith("or let it be read in parts with max_length='chunk'.")
+    assert said.endswith("or let it be read in parts with max_length chunk.")
 
 
 def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):

@@ -15,7 +15,7 @@ import seqgpt
 from seqgpt import AtomicTask, SeqGPT, model_files
 from seqgpt.calibration import Calibration
 from seqgpt.data.sample import load_sample
-from seqgpt.errors import ConfigError, LabelError, ModelError, TextError
+from seqgpt.errors import ConfigError, DataError, LabelError, ModelError, TextError
 from seqgpt.one_line import default_model_path, predict
 from seqgpt.results import Classification, Extraction
 from seqgpt.templates.marks import MARKS, YES
@@ -237,6 +237,28 @@ def test_texts_may_come_one_after_another(model):
         assert_alike(one, other)
     with pytest.raises(TextError, match="text 34: the text is empty"):
         list(model.predict_iter(["a"] * 33 + [""], ["person"], batch_size=2))
+
+
+def test_what_cannot_be_calibrated_on_is_refused(model):
+    with pytest.raises(DataError, match="nothing to calibrate on"):
+        model.calibrate([])
+    for wrong in ("mine.jsonl", ["Tim"]):
+        with pytest.raises(DataError, match="calibrate takes a list of examples"):
+            model.calibrate(wrong)
+
+
+def test_calibration_does_not_bring_up_what_is_too_unlikely(model):
+    heated = SeqGPT(model.model, model.tokenizer, calibration=Calibration(single=20.0))
+    found = heated.predict("Tim Cook visited Shanghai.", ["person"], threshold=0.3)
+    raw = model.predict("Tim Cook visited Shanghai.", ["person"], threshold=0.05)
+    assert {(s.start, s.end) for s in found.spans} <= {(s.start, s.end) for s in raw.spans}
+
+
+def test_many_texts_are_not_one_and_options_are_checked_at_once(model):
+    with pytest.raises(TextError, match="predict_iter takes many texts"):
+        model.predict_iter("Tim Cook", ["person"])
+    with pytest.raises(ConfigError, match="overlap is 'flt'"):
+        model.predict_iter(["a"], ["person"], overlap="flt")
 
 
 def test_calibration_changes_scores_and_no_answer(model, tmp_path):
