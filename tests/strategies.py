@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask
 
-quick = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 LETTERS = ["a", "b", "ab", "A", "1", " ", "人", "名", "，", "。", "一个"]
 ODD = [
