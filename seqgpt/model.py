@@ -216,8 +216,8 @@ class SeqGPT:
             task: As in :meth:`predict`.
             options: As in :meth:`predict`.
 
-        Yields:
-            For each text, in order, what :meth:`predict` returns for it.
+        Returns:
+            An iterator over what :meth:`predict` returns for each text, in order.
 
         Raises:
             TextError, LabelError, ConfigError: As :meth:`predict`.
@@ -259,7 +259,8 @@ class SeqGPT:
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
 
-        Answers stay the same, only their scores change: ``threshold`` is moved along.
+        Only scores change, and ``threshold`` moves along with them; but what was less likely than ``LOWEST`` before is
+        not found any more, and of texts that are read in parts the probabilities are averaged after it.
 
         Args:
             examples: Examples that the model was not trained on, a hundred or more.

@@ -1,7 +1,7 @@
 """Which labels of an example are shown in training, in which order, and what they count.
 
-What is drawn is a function of (seed, epoch, example id) alone, so that a resumed run sees what an uninterrupted one
-would, and the number of workers makes no difference.
+What is drawn is a function of (seed, epoch, example id, purpose) alone, so that a resumed run sees what an
+uninterrupted one would, and the number of workers makes no difference.
 """
 
 from __future__ import annotations
