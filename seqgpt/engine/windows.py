@@ -91,7 +91,7 @@ def join(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence
     total = sum(len(part.text) for part in parts)
     shares = [len(part.text) / total for part in parts]
     scores = {
-        label: sum(share * result.scores[label] for share, result in zip(shares, classified, strict=True))
+        label: min(sum(share * result.scores[label] for share, result in zip(shares, classified, strict=True)), 1.0)
         for label in task.labels
     }
     best = max(scores, key=lambda label: scores[label])

@@ -101,6 +101,15 @@ def test_classes_of_windows():
     assert join(text, TONE, parts, nothing).abstained
 
 
+def test_probabilities_of_windows_stay_probabilities():
+    """The shares of these lengths sum to 1.0000000000000002."""
+    only = AtomicTask.classify(["good"])
+    parts = [Window(0, "a" * n) for n in (11, 27, 27, 19)]
+    results = [Classification.of(part.text, only, ("good",), {"good": 1.0}) for part in parts]
+    joined = join("a" * 40, only, parts, results)
+    assert Classification.from_dict(joined.to_dict()) == joined
+
+
 def test_a_label_of_several_holds_if_it_holds_in_some_window():
     parts = [Window(0, "aa"), Window(2, "bb")]
     results = [
