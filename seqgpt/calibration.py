@@ -8,7 +8,7 @@ scaling, Guo et al. 2017, arXiv 1706.04599.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seqgpt.errors import ConfigError
@@ -80,15 +80,21 @@ def fit(pairs: Pairs) -> Calibration:
     choices: list[_Loss] = []
     singles: list[_Loss] = []
     for gold, predicted in pairs:
-        if isinstance(predicted, Extraction) and isinstance(gold, Extraction):
-            held = {(span.label, span.start, span.end) for span in gold.spans}
-            singles += [_single(span.score, (span.label, span.start, span.end) in held) for span in predicted.spans]
-        elif isinstance(predicted, Classification) and isinstance(gold, Classification):
-            if predicted.task.single_label:
-                choices.append(_choice(_with_none(predicted), gold.label))
-            else:
-                singles += [_single(score, label in gold.labels) for label, score in predicted.scores.items()]
+        if predicted.task.single_label and isinstance(predicted, Classification) and isinstance(gold, Classification):
+            choices.append(_choice(_with_none(predicted), gold.label))
+        else:
+            singles += [_single(score, right) for score, right in judged(gold, predicted)]
     return Calibration(_best(choices), _best(singles))
+
+
+def judged(gold: Result, predicted: Result) -> Iterator[tuple[float, bool]]:
+    """Yield the probability of every span that was found, or of every label of several, and whether it is right."""
+    if isinstance(predicted, Extraction):
+        held = {(span.label, span.start, span.end) for span in gold.spans} if isinstance(gold, Extraction) else set()
+        yield from ((span.score, (span.label, span.start, span.end) in held) for span in predicted.spans)
+    else:
+        labels = gold.labels if isinstance(gold, Classification) else ()
+        yield from ((score, label in labels) for label, score in predicted.scores.items())
 
 
 def _best(losses: Sequence[_Loss]) -> float:

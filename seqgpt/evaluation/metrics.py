@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from seqgpt.calibration import judged
 from seqgpt.errors import DataError
 from seqgpt.results import Classification, Extraction, Result
 
@@ -150,15 +151,11 @@ def calibration_error(gold: Sequence[Result], predicted: Sequence[Result]) -> fl
 
 def _scored(gold: Result, predicted: Result) -> Iterator[tuple[float, bool]]:
     """Yield the probability of each answer, and whether it is right."""
-    if isinstance(predicted, Extraction):
-        held = {(span.label, span.start, span.end) for span in gold.spans} if isinstance(gold, Extraction) else set()
-        yield from ((span.score, (span.label, span.start, span.end) in held) for span in predicted.spans)
-    elif predicted.task.single_label:
+    if isinstance(predicted, Classification) and predicted.task.single_label:
         sure = predicted.scores[predicted.labels[0]] if predicted.labels else predicted.none_score
         yield (sure or 0.0, isinstance(gold, Classification) and gold.labels == predicted.labels)
     else:
-        held_labels = gold.labels if isinstance(gold, Classification) else ()
-        yield from ((score, label in held_labels) for label, score in predicted.scores.items())
+        yield from judged(gold, predicted)
 
 
 def check_pairs(gold: Sequence[Result], predicted: Sequence[Result]) -> None:
