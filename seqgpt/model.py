@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -14,25 +15,39 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.calibration import LOWEST, Calibration, fit
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD, MAX_SPAN_TOKENS, Decoder
+from seqgpt.engine import released_code, sequential
+from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
+from seqgpt.engine.reading import Part, Reader
+from seqgpt.engine.sequential import SequentialDecoder
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.engine.windows import OVERLAP, Window, cut_off, join, windows
-from seqgpt.errors import DataError, ModelError, TextError
+from seqgpt.engine.windows import Window, cut_off, join
+from seqgpt.errors import ConfigError, DataError, ModelError, TextError
 from seqgpt.examples import Example
 from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
-from seqgpt.options import MaxLength, OptionKeywords, Options, Overlap, TaskLike, Tasks, Threshold, as_task, by_name
+from seqgpt.options import (
+    Compat,
+    MaxLength,
+    OptionKeywords,
+    Options,
+    Overlap,
+    TaskLike,
+    Tasks,
+    Threshold,
+    as_task,
+    by_name,
+)
 from seqgpt.results import Extraction, Result
 from seqgpt.tasks import AtomicTask, Labels, check_text
 from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
-from seqgpt.templates.marks import MARKS, MarksTemplate, lead
+from seqgpt.templates.marks import MARKS, MarksTemplate
+from seqgpt.templates.released import GEN, ReleasedTemplate
 from seqgpt.tokenizer import add_marks
 
 _DEFAULT_POSITIONS = 2048
 _BATCHES_AT_ONCE = 16  # texts of so many batches are sorted by length together
 _MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at least
-_LEAST_WINDOW = 4 * OVERLAP  # tokens of a part of a text
 
 
 class SeqGPT:
@@ -54,16 +69,20 @@ class SeqGPT:
         *,
         template: str | None = None,
         trained: bool = True,
-        threshold: float = DEFAULT_THRESHOLD,
+        threshold: float | None = None,
         calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     ) -> None:
         self.template = _get_template(template)
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
-        self.threshold = threshold
         self.calibration = calibration
-        _give_marks(model, tokenizer)
+        if isinstance(self.template, MarksTemplate):
+            self.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+            _give_marks(model, tokenizer)
+        else:  # what such a model writes is its answer, likely or not
+            self.threshold = 0.0 if threshold is None else threshold
+            _check_begin_of_answer(tokenizer)
 
     @classmethod
     def from_pretrained(
@@ -78,7 +97,8 @@ class SeqGPT:
     ) -> SeqGPT:
         """Open a model: a folder, a run directory of the ``Trainer``, or a hub id.
 
-        A plain causal language model can be opened too, to be trained.
+        The released SeqGPT (``DAMO-NLP/SeqGPT-560M``) is known by its tokenizer. A plain causal language model can be
+        opened too, to be trained.
 
         Args:
             path_or_id: The folder or hub id. What is a ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes
@@ -101,6 +121,8 @@ class SeqGPT:
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
+        if source.settings is None and str(GEN) in tokenizer.get_vocab():
+            said = Settings(ReleasedTemplate.name, threshold=0.0)
         opened = cls(
             model,
             tokenizer,
@@ -178,6 +200,7 @@ class SeqGPT:
         overlap: Overlap = "allow",
         max_length: MaxLength = "chunk",
         batch_size: int = 16,
+        compat: Compat | None = None,
     ) -> Any:
         """Answer one or more tasks on one or more texts.
 
@@ -191,6 +214,8 @@ class SeqGPT:
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
                 ``warnings`` say so.
             batch_size: Number of texts that are computed together; it does not change the results.
+            compat: ``"released"`` computes exactly what the released code of SeqGPT does, for comparison: four beams,
+                no constraint, no probabilities, the head of a long text cut off.
 
         Returns:
             One result per text: an ``Extraction`` or a ``Classification``; for several tasks a dict of them by name.
@@ -202,7 +227,7 @@ class SeqGPT:
         """
         if isinstance(text, (bytes, Mapping, Set)) or not isinstance(text, Iterable):
             check_text(text)
-        options = Options(threshold, overlap, max_length, batch_size)
+        options = Options(threshold, overlap, max_length, batch_size, compat)
         results = self._each([text] if isinstance(text, str) else list(text), task, options)
         return results[0] if isinstance(text, str) else results
 
@@ -253,8 +278,8 @@ class SeqGPT:
         Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
         """
         longest = len(self.template.prompt(task, text).encode()) + max(len(label.encode()) for label in task.labels)
-        if longest + _MARKS_OF_A_BRANCH >= self.max_positions - self._for_answers(task):
-            self._windows(make_plan(text, task, self.vocabulary, self.template), max_length)
+        if longest + _MARKS_OF_A_BRANCH > self._reader.most(task, max_length):
+            self._reader.parts(text, task, max_length)
 
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
@@ -307,15 +332,36 @@ class SeqGPT:
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
                 stacklevel=4,
             )
+        if options.compat:
+            results = self._as_released(pairs, options.compat)
+        else:
+            results = self._constrained(pairs, numbers, options, progress=progress)
+        if options.overlap == "allow":
+            return results
+        return [result.flat() if isinstance(result, Extraction) else result for result in results]
+
+    def _constrained(
+        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], options: Options, *, progress: bool
+    ) -> list[Result]:
+        """Answer each pair with the decoder, long texts in parts."""
         parts = self._parts(pairs, numbers, options.max_length)
         plans = [plan for members in parts for _, plan in members]
         answered = iter(self._compute(plans, options, progress=progress))
         results = []
         for (text, task), members in zip(pairs, parts, strict=True):
             found = [self.calibration.result(next(answered)) for _ in members]
-            result = _whole(text, task, [window for window, _ in members], found)
-            results.append(result.flat() if options.overlap == "flat" and isinstance(result, Extraction) else result)
+            results.append(_whole(text, task, [window for window, _ in members], found))
         return results
+
+    def _as_released(self, pairs: Sequence[tuple[str, AtomicTask]], compat: Compat) -> list[Result]:
+        """Answer each pair as the released code does."""
+        if not isinstance(self.template, ReleasedTemplate):
+            raise ConfigError(
+                f"compat={compat!r} is for models of template {ReleasedTemplate.name!r}, and this one is of "
+                f"{self.template.name!r}: leave it out."
+            )
+        with self._evaluating():
+            return [released_code.answer(self.model, self.tokenizer, check_text(text), task) for text, task in pairs]
 
     def _compute(self, plans: Sequence[Plan], options: Options, *, progress: bool) -> list[Result]:
         """Answer plans, those of like length together."""
@@ -324,17 +370,22 @@ class SeqGPT:
         by_label = {label: self._least(value) for label, value in options.by_label.items()}
         results: dict[int, Result] = {}
         quiet = not progress or len(plans) <= options.batch_size
+        with self._evaluating(), tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
+            for members in _batches(plans, options.batch_size):
+                answers = self._decoder.answer([plans[i] for i in members], least, by_label)
+                results.update(zip(members, answers, strict=True))
+                bar.update(len(members))
+        return [results[i] for i in range(len(plans))]
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Switch dropout off for a while: with it, answers would be random."""
         was_training = self.model.training
-        self.model.eval()  # with dropout, answers would be random
+        self.model.eval()
         try:
-            with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
-                for members in _batches(plans, options.batch_size):
-                    answers = self._decoder.answer([plans[i] for i in members], least, by_label)
-                    results.update(zip(members, answers, strict=True))
-                    bar.update(len(members))
+            yield
         finally:
             self.model.train(was_training)
-        return [results[i] for i in range(len(plans))]
 
     def info(self) -> dict[str, Any]:
         """Return what this model is: architecture, size, template, layout of its computation."""
@@ -368,8 +419,13 @@ class SeqGPT:
         return min(self.tokenizer.model_max_length, _DEFAULT_POSITIONS)
 
     @cached_property
-    def _decoder(self) -> Decoder:
-        return Decoder(self.forward, self.vocabulary, self.max_positions)
+    def _decoder(self) -> Decoder | SequentialDecoder:
+        decoder = Decoder if isinstance(self.template, MarksTemplate) else SequentialDecoder
+        return decoder(self.forward, self.vocabulary, self.max_positions)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._plan, self.vocabulary, self.max_positions)
 
     def _least(self, threshold: float) -> float:
         """Return what an uncalibrated probability must exceed.
@@ -381,57 +437,33 @@ class SeqGPT:
 
     def _parts(
         self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], max_length: MaxLength
-    ) -> list[list[tuple[Window, Plan]]]:
-        """Return for each pair the parts in which its text is read, and their plans."""
+    ) -> list[list[Part]]:
+        """Return for each pair the parts in which its text is read."""
         parts = []
         for number, (text, task) in zip(numbers, pairs, strict=True):
             try:
-                whole = make_plan(check_text(text), task, self.vocabulary, self.template)
-                cut = self._windows(whole, max_length)
+                parts.append(self._reader.parts(check_text(text), task, max_length))
             except TextError as error:
                 if numbers[-1] == 1:
                     raise
                 raise TextError(f"text {number}: {error}") from None
-            if len(cut) == 1 and cut[0].text == text:
-                parts.append([(cut[0], whole)])
-            else:
-                parts.append([(part, make_plan(part.text, task, self.vocabulary, self.template)) for part in cut])
         return parts
 
-    def _for_answers(self, task: AtomicTask) -> int:
-        """Return how many positions are kept free for spans, where there is a choice."""
-        return min(MAX_SPAN_TOKENS, self.max_positions // 8) if task.kind == "extract" else 0
-
-    def _windows(self, whole: Plan, max_length: MaxLength) -> list[Window]:
-        """Return the parts in which a text is read: the whole text, if it fits."""
-        most = self.max_positions - 1 - (self._for_answers(whole.task) if max_length == "chunk" else 0)
-        if whole.longest <= most:
-            return [Window(0, whole.text)]
-        if max_length == "error":
-            raise TextError(
-                f"text and labels have {whole.longest} tokens, and the model reads {most}: shorten or split the text "
-                f"that begins {whole.text[:30]!r}, describe fewer labels at once, or let it be read in parts with "
-                "max_length chunk."
-            )
-        beside = whole.longest - len(self.vocabulary.encode(lead(whole.text)))
-        if most - beside < _LEAST_WINDOW:
-            raise TextError(
-                f"labels and task have {beside} tokens, and the model reads {most} with the text: describe fewer "
-                "labels at once."
-            )
-        cut = windows(whole.text, lambda words: len(self.vocabulary.encode(words)), most - beside - 1)
-        return cut[:1] if max_length == "truncate" else cut
+    def _plan(self, text: str, task: AtomicTask) -> Plan:
+        if isinstance(self.template, MarksTemplate):
+            return make_plan(text, task, self.vocabulary, self.template)
+        return sequential.make_plan(text, task, self.vocabulary)
 
     def __repr__(self) -> str:
         size = sum(weight.numel() for weight in self.model.parameters())
         return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
 
 
-def _whole(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence[Result]) -> Result:
+def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:
     """Return the result of a text from those of its parts."""
-    if len(parts) > 1:
-        return join(text, task, parts, results)
-    return results[0] if parts[0].text == text else cut_off(text, task, results[0])
+    if len(windows) > 1:
+        return join(text, task, windows, results)
+    return results[0] if windows[0].text == text else cut_off(text, task, results[0])
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
@@ -468,10 +500,14 @@ def _get_template(name: str | None) -> Template:
             f"the model is of template {name!r}, which this version of seqgpt does not know: open it with the version "
             "that saved it, or train it again."
         ) from error
-    if not isinstance(template, MarksTemplate):
-        raise ModelError(
-            f"models of template {template.name!r} write whole answers, which this version cannot decode yet: use a "
-            f"model of template {DEFAULT_TEMPLATE!r}. Prompts and answers of {template.name!r} can be written and read "
-            "with AtomicTask.prompt and AtomicTask.parse."
-        )
     return template
+
+
+def _check_begin_of_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise a ``ModelError`` if a tokenizer lacks the mark of the released template; see that no words become it."""
+    if str(GEN) not in tokenizer.get_vocab():
+        raise ModelError(
+            f"the tokenizer has no token {GEN}, which begins the answers of template {ReleasedTemplate.name!r}: open a "
+            "model that was trained with it, or leave template out."
+        )
+    add_marks(tokenizer, [GEN])

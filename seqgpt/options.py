@@ -18,6 +18,9 @@ Overlap = Literal["allow", "flat"]
 MaxLength = Literal["chunk", "error", "truncate"]
 """What becomes of a text that is longer than the model reads."""
 
+Compat = Literal["released"]
+"""Whose computation is repeated instead of the library's own: that of the released code of SeqGPT."""
+
 TaskLike = AtomicTask | Labels
 """A task; or the labels of an extraction, as a list or ``{label: description}``."""
 
@@ -32,6 +35,7 @@ class OptionKeywords(TypedDict, total=False):
     overlap: Overlap
     max_length: MaxLength
     batch_size: int
+    compat: Compat | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Options:
     overlap: Overlap = "allow"
     max_length: MaxLength = "chunk"
     batch_size: int = 16
+    compat: Compat | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, Mapping):
@@ -53,12 +58,19 @@ class Options:
                 check_probability(f"the threshold of {label!r}", value)
         elif self.threshold is not None:
             check_probability("threshold", self.threshold)
-        for name, known in (("overlap", get_args(Overlap)), ("max_length", get_args(MaxLength))):
+        known_values = {
+            "overlap": get_args(Overlap),
+            "max_length": get_args(MaxLength),
+            "compat": (None, *get_args(Compat)),
+        }
+        for name, known in known_values.items():
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}.")
         if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
             raise ConfigError(f"batch_size is {self.batch_size!r}: give a whole number from 1 up.")
+        if self.compat and self.threshold is not None:
+            raise ConfigError(f"compat={self.compat!r} computes no probabilities: leave threshold out.")
 
     @property
     def by_label(self) -> dict[str, float]:

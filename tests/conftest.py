@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,23 @@ def tiny(tokenizer: PreTrainedTokenizerBase) -> Callable[..., SeqGPT]:
         model = SeqGPT.from_config(tiny_config(model_type), tokenizer, seed=seed)
         model.trained = True
         return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def released(tokenizer: PreTrainedTokenizerBase) -> Callable[..., SeqGPT]:
+    """The same of the released template: ``released("bloom")``."""
+    from seqgpt.model import SeqGPT
+    from seqgpt.templates.released import GEN, ReleasedTemplate
+
+    own = copy.deepcopy(tokenizer)
+    own.add_special_tokens({"additional_special_tokens": [str(GEN)]})
+
+    @cache
+    def build(model_type: str, seed: int = 0) -> SeqGPT:
+        model = SeqGPT.from_config(tiny_config(model_type), own, seed=seed).model
+        return SeqGPT(model, own, template=ReleasedTemplate.name)
 
     return build
 

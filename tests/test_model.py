@@ -391,8 +391,8 @@ def test_a_misspelt_field_of_a_config_is_an_error(tokenizer):
         SeqGPT.from_config({"model_type": "llama", "hiden_size": 32}, tokenizer)
 
 
-def test_models_of_the_released_template_are_refused(model):
-    with pytest.raises(ModelError, match="models of template 'seqgpt-560m' write whole answers"):
+def test_a_model_without_the_mark_of_the_released_template(model):
+    with pytest.raises(ModelError, match=r"the tokenizer has no token \[GEN\], which begins the answers of template"):
         SeqGPT(model.model, model.tokenizer, template="seqgpt-560m")
 
 
@@ -406,6 +406,26 @@ def test_a_saved_model_gives_the_same_results(model, folder):
     tasks = [PEOPLE, TONE, AtomicTask.classify(["a", "b"], multi_label=True, name="several")]
     assert opened.predict(TEXTS, tasks) == model.predict(TEXTS, tasks)
     assert SeqGPT.from_pretrained(str(folder), device="cpu", dtype=torch.float64).model.dtype == torch.float64
+
+
+def test_the_released_model_is_known_by_its_tokenizer(released, tmp_path):
+    model = released("bloom")
+    model.model.save_pretrained(tmp_path / "plain")
+    model.tokenizer.save_pretrained(tmp_path / "plain")
+    opened = SeqGPT.from_pretrained(tmp_path / "plain")
+    assert (opened.template.name, opened.trained, opened.threshold) == ("seqgpt-560m", True, 0.0)
+    opened.save_pretrained(tmp_path / "saved")
+    again = SeqGPT.from_pretrained(tmp_path / "saved")
+    assert again.info() == opened.info() == model.info()
+    tasks = [PEOPLE, AtomicTask.classify(["good", "bad"])]
+    assert again.predict(TEXTS[:2], tasks) == model.predict(TEXTS[:2], tasks)
+
+
+def test_a_long_text_is_read_in_parts_by_the_released_model_too(released):
+    text = "Tim Cook visited Shanghai. " * 60
+    result = released("gpt2").predict(text, PEOPLE)
+    assert "overlapping parts" in result.warnings[0]
+    assert all(text[span.start : span.end] == span.text for span in result.spans)
 
 
 def test_a_model_is_saved_without_pickles(folder):

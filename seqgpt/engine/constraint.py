@@ -1,13 +1,14 @@
 """What a model may write next: only strings that stand in the text, only labels that were asked.
 
-Both constraints answer in token ids. :class:`SpanConstraint` walks the bytes of the text, so a span may begin and end
-inside the text's own tokens; :class:`ChoiceConstraint` is a trie over whole labels.
+All constraints answer in token ids. :class:`CopyConstraint` walks the bytes of the text, so a span may begin and end
+inside the text's own tokens; :class:`SpanConstraint` adds the marks that tell occurrences of a string apart;
+:class:`ChoiceConstraint` is a trie over whole labels.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -33,24 +34,40 @@ class Written(NamedTuple):
     skips: int = 0
 
 
-class SpanConstraint:
-    """All spans of one text, as tokens: what :func:`seqgpt.templates.marks.write_span` writes, and nothing else.
+class CopyConstraint:
+    """All spans of one text, as tokens.
 
     A span does not begin or end with white space. How far a span is written is a value, so one constraint serves all
     labels of a text, and all spans that are followed at once. Whatever is chosen, a span can be completed.
 
     Built in O(bytes of the text × tokens that begin at a byte), a handful for any text. A step costs as much for the
     places where what is written stands, which are few, unless a text repeats one character.
+
+    Args:
+        text: The text.
+        vocabulary: The tokens.
+        lead: Puts a space in front of words that are written with one.
+        parts: What the text consists of: a span stands in one part.
     """
 
-    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        text: str,
+        vocabulary: Vocabulary,
+        lead: Callable[[str], str] = lead,
+        parts: Callable[[str], Sequence[str]] = lambda text: (text,),
+    ) -> None:
         self.text = text
         self._vocabulary = vocabulary
-        self._skip = vocabulary.mark(SKIP)
-        self._stop = len(text.rstrip())
-        self._bytes = text[: self._stop].encode()
+        self._lead = lead
+        self._bytes = text.encode()
         # Byte offset of each character, and of the end: a span starts and ends on these.
-        self._offsets = [0, *accumulate(len(char.encode()) for char in text[: self._stop])]
+        self._offsets = [0, *accumulate(len(char.encode()) for char in text)]
+        self._ends: list[int] = []  # byte offset at which a span of each part ends at the latest
+        begin = 0
+        for part in parts(text):
+            self._ends.append(begin + len(part.rstrip().encode()))
+            begin += len(part.encode())
         self._at: dict[int, list[tuple[int, int]]] = {}
         self._first = self._beginnings()
 
@@ -58,16 +75,11 @@ class SpanConstraint:
         """Return the tokens that may go on with a span, and where they lead; with None, those that may begin one."""
         if written is None:
             return self._first
-        following: dict[int, Written] = {}
-        if not written.skips:
-            following = _merge(
-                (start, token, written.size + length)
-                for start in written.starts
-                for token, length in self._tokens_at(self._offsets[start] + written.size)
-            )
-        if self.place(written._replace(skips=written.skips + 1)):
-            following[self._skip] = written._replace(skips=written.skips + 1)
-        return following
+        return _merge(
+            (start, token, written.size + length)
+            for start in written.starts
+            for token, length in self._tokens_at(self._offsets[start] + written.size)
+        )
 
     def place(self, written: Written) -> Offsets | None:
         """Return the span that what is written stands for if it ends here; None if it cannot end here."""
@@ -91,22 +103,48 @@ class SpanConstraint:
         return states
 
     def _beginnings(self) -> Mapping[int, Written]:
-        starts = [start for start in range(self._stop) if not self.text[start].isspace()]
+        starts = [start for start, char in enumerate(self.text) if not char.isspace()]
         return _merge((start, token, size) for start in starts for token, size in self._tokens_from(start))
 
     def _tokens_from(self, start: int) -> list[tuple[int, int]]:
         """Return ``(token, bytes of the span)`` for every token that may begin a span at a character."""
         offset = self._offsets[start]
-        if lead(self.text[start]) == self.text[start]:
+        if self._lead(self.text[start]) == self.text[start]:
             return self._tokens_at(offset)
-        led = b" " + self._bytes[offset : offset + self._vocabulary.longest]
-        return [(token, length - 1) for token, length in self._vocabulary.prefixes(led)]
+        return [(token, length - 1) for token, length in self._vocabulary.prefixes(b" " + self._rest(offset))]
 
     def _tokens_at(self, offset: int) -> list[tuple[int, int]]:
         """Return ``(token, length)`` for every token whose bytes stand in the text at a byte offset."""
         if offset not in self._at:
-            self._at[offset] = self._vocabulary.prefixes(self._bytes[offset : offset + self._vocabulary.longest])
+            self._at[offset] = self._vocabulary.prefixes(self._rest(offset))
         return self._at[offset]
+
+    def _rest(self, offset: int) -> bytes:
+        """Return what of its part stands behind a byte offset, as far as a token may reach."""
+        end = self._ends[bisect_left(self._ends, offset)]
+        return self._bytes[offset : min(offset + self._vocabulary.longest, end)]
+
+
+class SpanConstraint(CopyConstraint):
+    """All spans as :func:`seqgpt.templates.marks.write_span` writes them: skip marks follow where a string repeats.
+
+    Args:
+        text: The text.
+        vocabulary: The tokens, the marks among them.
+    """
+
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        super().__init__(text, vocabulary)
+        self._skip = vocabulary.mark(SKIP)
+
+    def following(self, written: Written | None) -> Mapping[int, Written]:
+        """Return the tokens that may go on with a span, and where they lead; with None, those that may begin one."""
+        if written is None:
+            return super().following(None)
+        following = {} if written.skips else dict(super().following(written))
+        if self.place(written._replace(skips=written.skips + 1)):
+            following[self._skip] = written._replace(skips=written.skips + 1)
+        return following
 
 
 def _merge(steps: Iterable[tuple[int, int, int]]) -> dict[int, Written]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -223,6 +223,24 @@ def embedding_rows(model: PreTrainedModel) -> int:
     return cast(Tensor, model.get_input_embeddings().weight).shape[0]
 
 
+class Continuation(NamedTuple):
+    """Tokens that follow others in a batch.
+
+    Attributes:
+        row: Their row.
+        node: Their node.
+        ancestors: The nodes that they see beside their own, the prompt's first; all continuations have as many.
+        position: Position of the first of them.
+        tokens: Their ids, at least one.
+    """
+
+    row: int
+    node: int
+    ancestors: tuple[int, ...]
+    position: int
+    tokens: Sequence[int]
+
+
 class Stepper:
     """Continues the branches of a batch token by token, with the keys of all earlier tokens kept.
 
@@ -255,6 +273,33 @@ class Stepper:
         self._key_positions = self._key_positions[chosen]
         self._next_node = [self._next_node[row] for row in rows]
         self._cache.batch_select_indices(chosen.to(self._forward.device))
+
+    def feed(self, continuations: Sequence[Continuation], tokens: Tensor) -> Tensor:
+        """Read tokens in several places at once; in layout ``"rows"`` each in a row of its own.
+
+        Returns:
+            Logits [N, U] of ``tokens`` behind each of N continuations.
+        """
+        columns = [0] * self.rows
+        begins = []
+        for one in continuations:
+            begins.append(columns[one.row])
+            columns[one.row] += len(one.tokens)
+        ids, positions, node = torch.full((3, self.rows, max(columns)), PADDING)
+        ancestors = torch.full((len(continuations[0].ancestors), *ids.shape), PADDING)
+        for one, begin in zip(continuations, begins, strict=True):
+            cells = one.row, slice(begin, begin + len(one.tokens))
+            ids[cells] = torch.tensor(one.tokens)
+            positions[cells] = torch.arange(one.position, one.position + len(one.tokens))
+            node[cells] = one.node
+            ancestors[:, *cells] = torch.tensor(one.ancestors)[:, None]
+        last = [begin + len(one.tokens) - 1 for one, begin in zip(continuations, begins, strict=True)]
+        spots = torch.tensor([one.row for one in continuations]), torch.tensor(last)
+        keep = torch.zeros_like(ids, dtype=torch.bool)
+        keep[spots] = True
+        logits = self.run(ids.clamp(min=0), positions.clamp(min=0), node, list(ancestors), keep, tokens)
+        order = (spots[0] * ids.shape[1] + spots[1]).argsort().argsort()  # logits come in row-major order
+        return logits[order.to(logits.device)]
 
     @torch.no_grad()
     def run(

@@ -8,7 +8,7 @@ from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.rendered import Mark
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
-from seqgpt.templates.marks import choice, cue
+from seqgpt.templates.marks import NONE, choice, cue
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class Plan:
         prompt: Token ids up to the mark that begins the answer.
         branches: For each label its token ids: for extraction and multi-label tasks what begins its answer, for
             single-label tasks its whole answer, end mark included.
+        none: Single-label tasks: the whole answer "none of these"; empty if that is no answer.
     """
 
     text: str
     task: AtomicTask
     prompt: tuple[int, ...]
     branches: tuple[tuple[int, ...], ...]
+    none: tuple[int, ...] = ()
 
     @property
     def longest(self) -> int:
@@ -39,12 +41,18 @@ class Plan:
 
 def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> Plan:
     """Encode a task on a text, piece by piece, so that words never merge with marks or with one another."""
+    write = choice if task.single_label else cue
+    branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)
+    none = (vocabulary.mark(NONE),) if task.none else ()
+    return Plan(text, task, encode_prompt(text, task, vocabulary, template), branches, none)
+
+
+def encode_prompt(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> tuple[int, ...]:
+    """Encode the prompt of any template."""
     prompt: list[int] = []
     for i, piece in enumerate(template.prompt(task, text).pieces):
         if isinstance(piece, Mark):
             prompt.append(vocabulary.mark(piece))
         else:  # the text comes first and is seen once; descriptions come again with every text
             prompt += vocabulary.encode(piece) if i < 2 else vocabulary.encode_label(piece)
-    write = choice if task.single_label else cue
-    branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)
-    return Plan(text, task, tuple(prompt), branches)
+    return tuple(prompt)

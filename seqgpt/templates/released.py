@@ -20,7 +20,8 @@ Source: inference code and model card of DAMO-NLP/SeqGPT-560M; line format as se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from seqgpt.errors import GroundingError, LabelError
 from seqgpt.grounding import by_label, locate
@@ -30,9 +31,13 @@ from seqgpt.tasks import AtomicTask
 from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
 
 GEN = Mark("[GEN]")
+SEPARATOR, LINE_END = "\t", "\n"
+JOINER = "，"
+NONE = "None"
+LABELS_AT_ONCE = 6
+"""Labels of one extraction; of more, the released code makes several prompts."""
+
 _WORD = {"extract": "抽取", "classify": "分类"}
-_JOINER = "，"
-_NONE = "None"
 _ENDS = ";；"
 _ENDS_WITHIN = re.compile(r"[;；]")
 _CLASS_JOINERS = re.compile(r"[,\t\n;；]")
@@ -47,16 +52,16 @@ class ReleasedTemplate:
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render the prompt, character by character as the released code does."""
         _check(task)
-        words = f"输入: {text}\n{_WORD[task.kind]}: {_JOINER.join(task.labels)}\n输出: "
+        words = f"输入: {text}\n{_WORD[task.kind]}: {JOINER.join(task.labels)}\n输出: "
         return Rendered.join([words, GEN], escape=False)
 
     def answer(self, task: AtomicTask, gold: Gold, text: str | None) -> Rendered:
         """Render the answer; refuse spans that would be read as something else."""
         _check(task)
         if task.kind == "classify":
-            return Rendered.join([_JOINER.join(gold_labels(task, gold, text).labels) or _NONE], escape=False)
+            return Rendered.join([JOINER.join(gold_labels(task, gold, text).labels) or NONE], escape=False)
         strings = _gold(task, gold, text)
-        lines = [f"{label}: {_write(strings[label])}\n" for label in task.labels]
+        lines = [f"{cue(label)} {_write(strings[label])}{LINE_END}" for label in task.labels]
         self._check_lines(task, strings, "".join(lines))
         return Rendered.join(lines, escape=False)
 
@@ -81,6 +86,26 @@ class ReleasedTemplate:
             )
 
 
+def chunks(labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """Cut the labels of an extraction into as few chunks as possible of nearly the same size, the larger ones first.
+
+    >>> chunks(["a", "b", "c", "d", "e", "f", "g"])
+    [('a', 'b', 'c', 'd'), ('e', 'f', 'g')]
+    """
+    number = -(-len(labels) // LABELS_AT_ONCE)
+    size, larger = divmod(len(labels), number)
+    starts = [i * size + min(i, larger) for i in range(number + 1)]
+    return [tuple(labels[start:end]) for start, end in pairwise(starts)]
+
+
+def cue(label: str) -> str:
+    """Return what begins a label's line; the space behind it belongs to what follows.
+
+    With the space, tokens would not be those of the whole line.
+    """
+    return f"{label}:"
+
+
 def _gold(task: AtomicTask, gold: Gold, text: str | None) -> dict[str, list[str]]:
     if text is None and not isinstance(gold, Extraction):
         strings = gold_strings(task, gold)
@@ -91,7 +116,7 @@ def _gold(task: AtomicTask, gold: Gold, text: str | None) -> dict[str, list[str]
 
 
 def _write(strings: list[str]) -> str:
-    return "\t".join(strings) or _NONE
+    return SEPARATOR.join(strings) or NONE
 
 
 def _parse_extraction(task: AtomicTask, answer: str, text: str) -> Extraction:
@@ -154,7 +179,7 @@ def _strings(words: str, text: str | None) -> Iterator[str]:
     for string in words.strip().rstrip(_ENDS).split("\t"):
         whole = text is None or string.strip() in text
         for part in [string] if whole else _ENDS_WITHIN.split(string):
-            if part.strip() not in ("", _NONE):
+            if part.strip() not in ("", NONE):
                 yield part.strip()
 
 
@@ -164,7 +189,7 @@ def _parse_classes(task: AtomicTask, answer: str, text: str) -> Classification:
     warnings = [
         f"the model answered {word!r}, which is none of the labels."
         for word in words
-        if word not in (*task.labels, _NONE)
+        if word not in (*task.labels, NONE)
     ]
     if len(named) > 1 and not task.multi_label:
         warnings.append(f"the model named {len(named)} labels where one was asked: the first is kept.")
@@ -176,7 +201,7 @@ def _parse_classes(task: AtomicTask, answer: str, text: str) -> Classification:
 
 def _class_words(task: AtomicTask, answer: str) -> Iterator[str]:
     """Yield the words of an answer, cut no further than needed to find labels."""
-    for whole in answer.split(_JOINER):
+    for whole in answer.split(JOINER):
         for word in (whole, whole.strip().rstrip(_ENDS)):
             if word.strip() in task.labels:
                 yield word.strip()
@@ -187,7 +212,7 @@ def _class_words(task: AtomicTask, answer: str) -> Iterator[str]:
 
 def _check(task: AtomicTask) -> None:
     for label in task.labels:
-        if re.search(r"[，\n\t]", label) or label != label.strip() or label == _NONE:
+        if re.search(r"[，\n\t]", label) or label != label.strip() or label == NONE:
             raise LabelError(
                 f"template {ReleasedTemplate.name!r} cannot write the label {label!r} (a full-width comma, a tab, a "
                 "line break, white space around it, or 'None'): rename it, or use the default template."

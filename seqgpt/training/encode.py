@@ -13,7 +13,7 @@ from seqgpt.examples import Example
 from seqgpt.grounding import by_label
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.templates import Template
-from seqgpt.templates.marks import END, NONE, YES, write_span
+from seqgpt.templates.marks import END, YES, write_span
 
 Tokens = tuple[int, ...]
 
@@ -70,7 +70,7 @@ def encode(example: Example, vocabulary: Vocabulary, template: Template, *, abse
     if isinstance(gold, Extraction):
         branches = _spans(plan, gold, vocabulary, absent_weight)
     elif example.task.single_label:
-        branches = [_choice(plan, gold, vocabulary)]
+        branches = [_choice(plan, gold)]
     else:
         branches = _judgements(plan, gold, vocabulary, absent_weight)
     return Encoded(Tree(plan.prompt, [ids for ids, _ in branches]), tuple(targets for _, targets in branches))
@@ -131,10 +131,9 @@ def _judgements(plan: Plan, gold: Classification, vocabulary: Vocabulary, absent
     return branches
 
 
-def _choice(plan: Plan, gold: Classification, vocabulary: Vocabulary) -> tuple[Tokens, tuple[Target, ...]]:
-    none = (vocabulary.mark(NONE),)
-    trie = ChoiceConstraint([*plan.branches, none] if plan.task.none else plan.branches)
-    answer = plan.branches[plan.task.labels.index(gold.labels[0])] if gold.labels else none
+def _choice(plan: Plan, gold: Classification) -> tuple[Tokens, tuple[Target, ...]]:
+    trie = ChoiceConstraint([*plan.branches, plan.none] if plan.none else plan.branches)
+    answer = plan.branches[plan.task.labels.index(gold.labels[0])] if gold.labels else plan.none
     targets = tuple(
         Target(i - 1, trie.next_tokens(answer[:i]), frozenset([token]), one_of=True) for i, token in enumerate(answer)
     )

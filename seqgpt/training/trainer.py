@@ -18,13 +18,13 @@ from torch.utils.data import Dataset
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from seqgpt.errors import ConfigError, DataError, RunError, TextError
+from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
-from seqgpt.templates.marks import NONE
+from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
@@ -126,6 +126,11 @@ class Trainer(transformers.Trainer):
     ) -> None:
         examples = _read(train_dataset)
         _check_kinds(model, args, examples)
+        if not isinstance(model.template, MarksTemplate):
+            raise ModelError(
+                f"models of template {model.template.name!r} can be asked, but not trained here: start from a plain "
+                "causal language model, or from one of the library's own template."
+            )
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
         make_directory(Path(str(args.output_dir)))

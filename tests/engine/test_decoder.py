@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgpt.engine import decoder
+from seqgpt.engine import decoder, first_pass
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.plan import make_plan
@@ -90,7 +90,7 @@ def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
     model = tiny("mistral")
     expected = model.predict(TEXTS[:3], TASKS)
     passes = counting(model.forward, monkeypatch)
-    monkeypatch.setattr(decoder, "MAX_ROWS", most)
+    monkeypatch.setattr(first_pass, "MAX_ROWS", most)
     for results, wanted in zip(model.predict(TEXTS[:3], TASKS), expected, strict=True):
         for task in TASKS:
             assert_alike(results[task.name], wanted[task.name])
@@ -106,8 +106,8 @@ def test_label_sets_of_any_size_are_computed_in_parts(tokens, cells, tiny, monke
     tasks = [AtomicTask.extract(labels), AtomicTask.classify(labels), AtomicTask.classify(labels, multi_label=True)]
     texts = ["Tim Cook visited Shanghai.", "杰克逊去了上海。"]
     whole = model.predict(texts, {str(i): task for i, task in enumerate(tasks)}, threshold=0.7)
-    monkeypatch.setattr(decoder, "MAX_BRANCH_TOKENS", tokens)
-    monkeypatch.setattr(decoder, "MAX_CELLS", cells)
+    monkeypatch.setattr(first_pass, "MAX_BRANCH_TOKENS", tokens)
+    monkeypatch.setattr(first_pass, "MAX_CELLS", cells)
     parts = model.predict(texts, {str(i): task for i, task in enumerate(tasks)}, threshold=0.7)
     for one, other in zip(whole, parts, strict=True):
         for name in one:

@@ -8,7 +8,7 @@ import transformers
 
 from seqgpt import DataError, RunError, SeqGPT, Trainer, write_jsonl
 from seqgpt.data.sample import load_sample
-from seqgpt.errors import ConfigError
+from seqgpt.errors import ConfigError, ModelError
 from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
 from seqgpt.training.optimizer import CombinedOptimizer
@@ -302,6 +302,11 @@ def test_the_longest_labels_of_all_epochs_are_counted(still_model, arguments, ki
             longest[which] = max(longest.get(which, 0), len(tree.prompt) + max(map(len, tree.branches)))
     assert longest["fits"] < still_model.max_positions
     assert longest["refused"] >= still_model.max_positions
+
+
+def test_a_model_of_whole_answers_is_not_trained(released, eight, arguments):
+    with pytest.raises(ModelError, match="models of template 'seqgpt-560m' can be asked, but not trained here"):
+        Trainer(released("gpt2"), arguments(), eight)
 
 
 def test_what_transformers_takes_and_this_trainer_does_not(still_model, eight, arguments, tmp_path):

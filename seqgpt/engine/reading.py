@@ -1,0 +1,73 @@
+"""How a text is read: as a whole, or in overlapping parts where it is longer than the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from seqgpt.engine.plan import Plan
+from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.engine.windows import OVERLAP, Window, windows
+from seqgpt.errors import TextError
+from seqgpt.options import MaxLength
+from seqgpt.tasks import AtomicTask
+
+MAX_SPAN_TOKENS = 256
+"""Tokens that a span may have; as in the released model's settings (max_new_tokens)."""
+
+_LEAST_WINDOW = 4 * OVERLAP  # tokens of a part of a text
+_AT_EDGES = 4  # tokens that words may need more where other words stand around them
+
+
+class Part(NamedTuple):
+    """A part of a text, and what the model reads of it."""
+
+    window: Window
+    plan: Plan
+
+
+class Reader:
+    """Decides in which parts a model reads a text.
+
+    Args:
+        plan: Encodes a task on a text.
+        vocabulary: The model's tokenizer.
+        max_positions: Number of positions that the model knows.
+    """
+
+    def __init__(self, plan: Callable[[str, AtomicTask], Plan], vocabulary: Vocabulary, max_positions: int) -> None:
+        self._plan = plan
+        self._vocabulary = vocabulary
+        self._max_positions = max_positions
+
+    def parts(self, text: str, task: AtomicTask, max_length: MaxLength) -> list[Part]:
+        """Return the parts in which a text is read: the whole text, if it fits.
+
+        Raises:
+            TextError: If it does not fit and ``max_length`` is ``"error"``, or labels leave no room for any part.
+        """
+        whole = self._plan(text, task)
+        most = self.most(task, max_length)
+        if whole.longest <= most:
+            return [Part(Window(0, text), whole)]
+        if max_length == "error":
+            raise TextError(
+                f"text and labels have {whole.longest} tokens, and the model reads {most}: shorten or split the text "
+                f"that begins {text[:30]!r}, describe fewer labels at once, or let it be read in parts with "
+                "max_length chunk."
+            )
+        room = most - (whole.longest - len(self._vocabulary.encode(text))) - _AT_EDGES
+        if room < _LEAST_WINDOW:
+            raise TextError(
+                f"labels and task have {most - room} tokens, and the model reads {most} with the text: describe fewer "
+                "labels at once."
+            )
+        cut = windows(text, lambda words: len(self._vocabulary.encode(words)), room)
+        return [
+            Part(window, self._plan(window.text, task)) for window in (cut[:1] if max_length == "truncate" else cut)
+        ]
+
+    def most(self, task: AtomicTask, max_length: MaxLength) -> int:
+        """Return how many tokens prompt and labels may have; where there is a choice, spans are left room."""
+        for_answers = min(MAX_SPAN_TOKENS, self._max_positions // 8) if task.kind == "extract" else 0
+        return self._max_positions - 1 - (for_answers if max_length == "chunk" else 0)
