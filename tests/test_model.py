@@ -580,17 +580,10 @@ def test_settings_that_cannot_be_read(settings, words, folder):
     assert_no_model(folder, words)
 
 
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [
-        ("seqgpt-marks-1", "the model is of template 'seqgpt-marks-1', which this version of seqgpt does not know"),
-        ("seqgpt-560m", "write whole answers, which this version cannot decode yet"),
-    ],
-)
-def test_templates_that_cannot_be_run_are_refused_before_weights_are_read(template, words, folder):
-    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": template}))
+def test_unknown_templates_are_refused_before_weights_are_read(folder):
+    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "seqgpt-marks-1"}))
     (folder / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match="is of template 'seqgpt-marks-1', which this version of seqgpt does not know"):
         SeqGPT.from_pretrained(folder)
 
 
@@ -605,10 +598,10 @@ def test_a_model_on_the_hub_has_its_settings_read(folder, monkeypatch):
         return str(folder / name)
 
     monkeypatch.setattr(model_files, "hf_hub_download", download)
-    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "seqgpt-560m"}))
-    with pytest.raises(ModelError, match="write whole answers"):
+    (folder / "seqgpt.json").write_text(json.dumps({"format": 1, "template": "another"}))
+    with pytest.raises(ModelError, match="is of template 'another'"):
         SeqGPT.from_pretrained("someone/a-model")
-    with pytest.raises(ModelError, match="write whole answers"):
+    with pytest.raises(ModelError, match="is of template 'another'"):
         SeqGPT.from_pretrained("someone/a-model", revision="v1")
     assert asked == [("someone/a-model", "seqgpt.json", revision) for revision in (None, "v1")]
 
