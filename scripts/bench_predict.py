@@ -17,6 +17,7 @@ measured and taken off.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import random
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -71,14 +73,22 @@ NEW_TOKENS = 64
 class Scripted(TreeForward):
     """Computes all that a model computes, and says what gold answers say.
 
+    Args:
+        model: The model.
+        examples: Texts with gold answers.
+        clock: What the script's own time is measured with, in seconds.
+
     Attributes:
         seconds: Time that the script itself took.
         passes: Number of forward passes.
         tokens: Number of tokens in them, without padding.
     """
 
-    def __init__(self, model: SeqGPT, examples: Iterable[Example]) -> None:
+    def __init__(
+        self, model: SeqGPT, examples: Iterable[Example], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         super().__init__(model.model)
+        self.clock = clock
         self.seconds = 0.0
         self.passes = self.tokens = 0
         self._none = model.vocabulary.mark(NONE)
@@ -105,7 +115,7 @@ class Scripted(TreeForward):
         logits = super().run(arguments, keep, tokens, **options)
         if self._step is None or tokens is None:
             return logits
-        began = time.perf_counter()
+        began = self.clock()
         ids, node, ancestors = self._step
         root, cue = ancestors[0], ancestors[-1]
         self.passes += 1
@@ -126,7 +136,7 @@ class Scripted(TreeForward):
                     right = self._gold[tuple(self._written[b, r])].get(tuple(self._written[b, n]), frozenset())
                     said[row, torch.isin(tokens, torch.tensor(sorted(right)))] = 20.0
                 row += int(keep[b, column])
-        self.seconds += time.perf_counter() - began
+        self.seconds += self.clock() - began
         return said
 
 
@@ -150,11 +160,11 @@ def main() -> int:
     rows = []
     for cell in tqdm(cells, desc="bench", unit="cell", file=sys.stderr):
         if cell[:2] not in models:
-            models = {cell[:2]: _model(*cell[:2])}
+            models = {cell[:2]: build_model(*cell[:2])}
         rows.append(_measure(models[cell[:2]], cell, options.repeats, released=not options.no_released))
         print(_line(rows[-1]), flush=True)
     if options.output:
-        record = {"machine": _machine(), "commit": _commit(), "repeats": options.repeats, "cells": rows}
+        record = {"machine": machine(), "commit": commit(), "repeats": options.repeats, "cells": rows}
         with open(options.output, "w", encoding="utf-8") as file:
             json.dump(record, file, indent=2)
     return 0
@@ -176,20 +186,28 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _model(size: str, dtype: str) -> SeqGPT:
-    examples = [*load_sample("train"), *load_sample("test")]
-    words = [example.text for example in examples] + [label for e in examples for label in e.task.labels]
-    tokenizer = train_tokenizer(words, 16_000, list(MARKS))
+def build_model(size: str, dtype: str) -> SeqGPT:
+    """Build a model of random weights, with a tokenizer of the bundled texts."""
+    tokenizer = train_tokenizer(bundled_words(), 16_000, list(MARKS))
     special = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
     model = SeqGPT(build(SIZES[size], vocab_size=len(tokenizer), **special), tokenizer)
     model.model.to(getattr(torch, dtype)).eval()
     return model
 
 
+def bundled_words() -> list[str]:
+    """Return all texts and labels that come with the library."""
+    examples = [*load_sample("train"), *load_sample("test")]
+    return [example.text for example in examples] + [label for e in examples for label in e.task.labels]
+
+
 def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bool) -> dict[str, Any]:
     size, dtype, language, kind, density, n_labels, n_tokens, batch = cell
     draw = random.Random(str(cell))  # noqa: S311 (not for secrets)
-    examples = [_example(model, draw, language, kind, density, n_labels, n_tokens) for _ in range(batch)]
+    examples = [
+        make_example(model, draw, language, kind, density, draw_labels(draw, language, n_labels), n_tokens)
+        for _ in range(batch)
+    ]
     plans = [make_plan(example.text, example.task, model.vocabulary, model.template) for example in examples]
     forward = Scripted(model, examples)
     decoder = Decoder(forward, model.vocabulary, model.max_positions)
@@ -215,7 +233,7 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
             if name == "seqgpt":
                 passes, tokens = forward.passes, forward.tokens
                 constraint.append(spent[0])
-                if kind == "extract" and list(map(_places, result)) != [_places(e.gold) for e in examples]:
+                if kind == "extract" and list(map(places, result)) != [places(e.gold) for e in examples]:
                     raise RuntimeError("the script was not followed: the bench measures something else")
             if repeat:
                 times[name].append(taken)
@@ -241,19 +259,24 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
     }
 
 
-def _places(result: Result) -> list[tuple[str, int, int]]:
+def places(result: Result) -> list[tuple[str, int, int]]:
+    """Return label and offsets of each span."""
     return [(span.label, span.start, span.end) for span in result.spans] if isinstance(result, Extraction) else []
 
 
-def _example(
-    model: SeqGPT, draw: random.Random, language: str, kind: str, density: str, n_labels: int, n_tokens: int
+def draw_labels(draw: random.Random, language: str, n_labels: int) -> list[str]:
+    """Draw labels of the bundled examples; numbers stand behind those that come again."""
+    names = sorted({label for example in _pool(language) for label in example.task.labels})
+    order = draw.sample(names, len(names))
+    cycled = [(i, order[i % len(order)]) for i in range(n_labels)]
+    return [f"{name} {i // len(names) + 1}" if i >= len(names) else name for i, name in cycled]
+
+
+def make_example(
+    model: SeqGPT, draw: random.Random, language: str, kind: str, density: str, labels: list[str], n_tokens: int
 ) -> Example:
-    """Make a text of so many tokens from bundled ones, with labels, and spans of one to four words or characters."""
-    pool = [example for example in load_sample("train") if example.language == language]
-    names = sorted({label for example in pool for label in example.task.labels})
-    labels = [
-        f"{name} {i // len(names) + 1}" if i >= len(names) else name for i, name in _cycled(draw, names, n_labels)
-    ]
+    """Make a text of so many tokens from bundled ones, and spans of one to four words or characters."""
+    pool = _pool(language)
     text = ""
     while len(model.vocabulary.encode(text)) < n_tokens:
         text += (" " if text and language == "en" else "") + draw.choice(pool).text
@@ -279,9 +302,8 @@ def _example(
     return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": answer})
 
 
-def _cycled(draw: random.Random, names: list[str], n: int) -> list[tuple[int, str]]:
-    order = draw.sample(names, len(names))
-    return [(i, order[i % len(order)]) for i in range(n)]
+def _pool(language: str) -> list[Example]:
+    return [example for example in load_sample("train") if example.language == language]
 
 
 @torch.no_grad()
@@ -381,11 +403,28 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def _machine() -> dict[str, str]:
-    return {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
+def machine() -> dict[str, str | int]:
+    """Say what was measured on: processor, threads, versions."""
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
 
 
-def _commit() -> str:
+def _processor() -> str:
+    """Return the processor's name, or only its kind where the system does not say it."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def commit() -> str:
+    """Return the commit that is checked out."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
