@@ -39,6 +39,7 @@ ODD = [
     "\n",
     "\r\n",
     "\r",
+    "▁",  # how vocabularies of SentencePiece write a space
     "\x00",
     "\x1b[31m",
     "None",
