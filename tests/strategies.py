@@ -39,6 +39,7 @@ ODD = [
     "\n",
     "\r\n",
     "\r",
+    "▁",  # how vocabularies of SentencePiece write a space
     "\x00",
     "\x1b[31m",
     "None",
@@ -71,18 +72,18 @@ label_sets = st.lists(words, min_size=1, max_size=5, unique=True)
 
 
 @st.composite
-def labelled(draw: st.DrawFn) -> list[str] | dict[str, str]:
+def labelled(draw: st.DrawFn, words: st.SearchStrategy[str] = words) -> list[str] | dict[str, str]:
     """Draw labels, with or without descriptions."""
-    labels = draw(label_sets)
+    labels = draw(st.lists(words, min_size=1, max_size=5, unique=True))
     if draw(st.booleans()):
         return labels
     return {label: draw(st.one_of(st.just(""), words)) for label in labels}
 
 
 @st.composite
-def tasks(draw: st.DrawFn) -> AtomicTask:
+def tasks(draw: st.DrawFn, words: st.SearchStrategy[str] = words) -> AtomicTask:
     """Draw a task of any kind."""
-    labels = draw(labelled())
+    labels = draw(labelled(words))
     kind = draw(st.sampled_from(["extract", "one", "one or none", "several"]))
     if kind == "extract":
         return AtomicTask.extract(labels)

@@ -22,13 +22,14 @@ _UTF8_BYTES = frozenset(range(0xF5)) - {0xC0, 0xC1}
 _BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
 _NO_SPACE = {"Metaspace": {"prepend_scheme": "never"}, "ByteLevel": {"add_prefix_space": False}}
 _NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_SPACE_SIGN = "▁"  # how vocabularies of SentencePiece write a space; in words it is a character like any other
 
 
 class Vocabulary:
     """Words to token ids and back to bytes.
 
-    Words come back byte by byte, whatever they are: where a tokenizer would put a space in front of them, or bring
-    them into a Unicode normal form, that is left out here. The tokenizer itself is not changed.
+    Words come back byte by byte, whatever they are: where a tokenizer would put a space in front of them, bring them
+    into a Unicode normal form, or take a ``▁`` for a space, that is left out here. The tokenizer itself is not changed.
 
     Attributes:
         tokenizer: The tokenizer.
@@ -59,6 +60,8 @@ class Vocabulary:
         self._cache: dict[str, tuple[int, ...]] = {}
         self._prefixes_of: dict[bytes, list[tuple[int, int]]] = {}
         self._check(special)
+        takes_for_a_space = self.decode(self._cut(_SPACE_SIGN)) != _SPACE_SIGN.encode()
+        self._space_sign = [self.token_of[bytes([b])] for b in _SPACE_SIGN.encode()] if takes_for_a_space else []
 
     def __len__(self) -> int:
         return len(self.bytes_of)
@@ -76,7 +79,10 @@ class Vocabulary:
 
     def encode(self, words: str) -> tuple[int, ...]:
         """Encode words as words: nothing in them becomes a special token, nothing is added."""
-        return tuple(self._plain.encode(words, add_special_tokens=False).ids)
+        if not self._space_sign or _SPACE_SIGN not in words:
+            return self._cut(words)
+        first, *rest = words.split(_SPACE_SIGN)
+        return (*self._cut(first), *(token for part in rest for token in (*self._space_sign, *self._cut(part))))
 
     def encode_label(self, words: str) -> tuple[int, ...]:
         """Encode words that come again and again: remembered, up to a bound."""
@@ -102,6 +108,9 @@ class Vocabulary:
         most = max(self._reach.get(data[:2], 0), 1)
         return self._prefixes(data[:most])
 
+    def _cut(self, words: str) -> tuple[int, ...]:
+        return tuple(self._plain.encode(words, add_special_tokens=False).ids)
+
     def _prefixes(self, data: bytes) -> list[tuple[int, int]]:
         if data not in self._prefixes_of:
             if len(self._prefixes_of) >= 1_000_000:
@@ -114,7 +123,7 @@ class Vocabulary:
 
     def _check(self, special: set[int]) -> None:
         for probe in _PROBES:
-            if self.decode(self.encode(probe)) != probe.encode():
+            if self.decode(self._cut(probe)) != probe.encode():
                 raise ModelError(
                     f"the tokenizer does not give {probe!r} back byte by byte, so spans could not be copied exactly: "
                     "use a model with a byte-level or a SentencePiece tokenizer with byte fallback."
@@ -126,7 +135,7 @@ class Vocabulary:
             )
         for index in special:
             words = str(self.tokenizer.convert_ids_to_tokens(index))
-            if not special.isdisjoint(self.encode(words)):
+            if not special.isdisjoint(self._cut(words)):
                 raise ModelError(
                     f"a text that contains {words!r} would become the special token of that name: "
                     "mark that token as special in the tokenizer, and save it again."

@@ -5,58 +5,24 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from seqgpt.data.sample import load_sample
 from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ModelError
 from seqgpt.rendered import Mark
 from seqgpt.templates.marks import END, MARKS
 from seqgpt.tokenizer import END_OF_TEXT, PAD, add_marks
+from tests.engine.tokenizers import STYLES, sentence_piece
 from tests.strategies import quick, texts
 
 MARK_STRINGS = " ".join([*MARKS, PAD, END_OF_TEXT]) + "".join(MARKS)
-STYLES = ["byte-level", "NFC", "never", "first", "always", "prepend"]
-
-
-def sentence_piece(style: str) -> PreTrainedTokenizerFast:
-    """Llama's kind: ▁ for a space, <0x..> for bytes without a token; ``prepend`` is the form of Llama 2."""
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    texts = [example.text for example in load_sample("train")]
-    trained.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=1000, limit_alphabet=300, show_progress=False))
-    spec = json.loads(trained.to_str())["model"]
-    tokens = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *spec["vocab"]]
-    merges = [tuple(pair) for pair in spec["merges"]]
-    built = Tokenizer(
-        models.BPE({token: i for i, token in enumerate(tokens)}, merges, unk_token="<unk>", byte_fallback=True)
-    )
-    if style == "prepend":
-        built.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    else:
-        built.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=style, split=False)
-    built.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    return PreTrainedTokenizerFast(tokenizer_object=built, unk_token="<unk>", eos_token=END_OF_TEXT)
-
-
-@pytest.fixture(scope="module")
-def vocabularies(tokenizer):
-    composing = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    composing.normalizer = normalizers.NFC()
-    built = {
-        "byte-level": tokenizer,
-        "NFC": PreTrainedTokenizerFast(tokenizer_object=composing, pad_token=PAD, eos_token=END_OF_TEXT),
-    } | {style: sentence_piece(style) for style in STYLES[2:]}
-    for one in built.values():
-        add_marks(one, MARKS)
-    return {style: Vocabulary(one) for style, one in built.items()}
 
 
 @pytest.mark.parametrize("style", STYLES)
 @quick
-@given(text=texts.filter(lambda text: "▁" not in text))
+@given(text=texts)
 def test_words_come_back_byte_by_byte(style, text, vocabularies):
     vocabulary = vocabularies[style]
     for words in (text, text + MARK_STRINGS, MARK_STRINGS + text):
@@ -93,6 +59,15 @@ def test_a_span_can_be_written_with_the_tokens_of_the_tokenizer(style, vocabular
     for words in (" Cook visited", "上海", " 🙂 yesterday"):
         start, end = constraint.place(constraint.path(vocabulary.encode(words))[-1])
         assert text[start:end] == words.lstrip()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_sign_with_which_vocabularies_write_a_space_is_no_space_in_words(style, vocabularies):
+    vocabulary = vocabularies[style]
+    constraint = SpanConstraint("see a▁b▁ here", vocabulary)
+    for words in ("▁", " a▁b", " a▁b▁", "▁▁b"):
+        assert vocabulary.decode(vocabulary.encode(words)) == words.encode()
+    assert constraint.place(constraint.path(vocabulary.encode(" a▁b▁"))[-1]) == (4, 8)
 
 
 def test_prefixes_are_all_tokens_that_data_begins_with(vocabularies):
