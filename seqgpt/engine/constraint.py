@@ -81,6 +81,15 @@ class CopyConstraint:
             for token, length in self._tokens_at(self._offsets[start] + written.size)
         )
 
+    def ahead(self, written: Written, most: int) -> list[int]:
+        """Return tokens with which the text goes on where what is written stands first, each as long as can be."""
+        tokens: list[int] = []
+        offset = self._offsets[written.starts[0]] + written.size
+        while len(tokens) < most and (longest := self._tokens_at(offset)[-1:]):
+            tokens.append(longest[0][0])
+            offset += longest[0][1]
+        return tokens
+
     def place(self, written: Written) -> Offsets | None:
         """Return the span that what is written stands for if it ends here; None if it cannot end here."""
         if not written.size or len(written.starts) <= written.skips:
@@ -145,6 +154,12 @@ class SpanConstraint(CopyConstraint):
         if self.place(written._replace(skips=written.skips + 1)):
             following[self._skip] = written._replace(skips=written.skips + 1)
         return following
+
+    def ahead(self, written: Written, most: int) -> list[int]:
+        """Return tokens that may go on with a span: those of the text, or behind a skip mark more of them."""
+        if not written.skips:
+            return super().ahead(written, most)
+        return [self._skip] * min(most, len(written.starts) - 1 - written.skips)
 
 
 def _merge(steps: Iterable[tuple[int, int, int]]) -> dict[int, Written]:

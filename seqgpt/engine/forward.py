@@ -232,6 +232,7 @@ class Continuation(NamedTuple):
         ancestors: The nodes that they see beside their own, the prompt's first; all continuations have as many.
         position: Position of the first of them.
         tokens: Their ids, at least one.
+        wanted: Behind so many of them, the last ones, logits are wanted.
     """
 
     row: int
@@ -239,6 +240,7 @@ class Continuation(NamedTuple):
     ancestors: tuple[int, ...]
     position: int
     tokens: Sequence[int]
+    wanted: int = 1
 
 
 class Stepper:
@@ -255,6 +257,11 @@ class Stepper:
         self._key_node = batch.node[:, :0]
         self._key_positions = batch.position_ids[:, :0]
         self._next_node = (batch.node.amax(dim=1) + 1).tolist()
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self._forward.device
 
     @property
     def rows(self) -> int:
@@ -278,7 +285,7 @@ class Stepper:
         """Read tokens in several places at once; in layout ``"rows"`` each in a row of its own.
 
         Returns:
-            Logits [N, U] of ``tokens`` behind each of N continuations.
+            Logits [N, U] of ``tokens``, in the order of the continuations, behind all that is wanted of each.
         """
         columns = [0] * self.rows
         begins = []
@@ -293,8 +300,12 @@ class Stepper:
             positions[cells] = torch.arange(one.position, one.position + len(one.tokens))
             node[cells] = one.node
             ancestors[:, *cells] = torch.tensor(one.ancestors)[:, None]
-        last = [begin + len(one.tokens) - 1 for one, begin in zip(continuations, begins, strict=True)]
-        spots = torch.tensor([one.row for one in continuations]), torch.tensor(last)
+        wanted = [
+            (one.row, begin + i)
+            for one, begin in zip(continuations, begins, strict=True)
+            for i in range(len(one.tokens) - one.wanted, len(one.tokens))
+        ]
+        spots = tuple(torch.tensor(wanted).T)
         keep = torch.zeros_like(ids, dtype=torch.bool)
         keep[spots] = True
         logits = self.run(ids.clamp(min=0), positions.clamp(min=0), node, list(ancestors), keep, tokens)

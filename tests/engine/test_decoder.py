@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgpt.engine import decoder, first_pass
+from seqgpt.engine import first_pass, spans
 from seqgpt.engine.decoder import Decoder
-from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.forward import Stepper, TreeForward
 from seqgpt.engine.plan import make_plan
 from seqgpt.results import Classification
 from seqgpt.tasks import AtomicTask
@@ -186,13 +186,30 @@ def test_a_single_label_is_certain(tiny):
     assert result.labels == ("only",)
 
 
+@pytest.mark.parametrize("model_type", ["qwen3", "gpt2", "bloom"])
+def test_reading_ahead_changes_nothing_but_the_number_of_passes(model_type, tiny, monkeypatch):
+    model, text = tiny(model_type), "Tim Cook 去了上海。a a a a a a a a"
+    passes = []
+    run = Stepper.run
+    monkeypatch.setattr(Stepper, "run", lambda *args, **kwargs: passes.append(0) or run(*args, **kwargs))
+    found = {}
+    for ahead in (0, 1, 3, 16):
+        monkeypatch.setattr(spans, "MAX_AHEAD", ahead)
+        passes.clear()
+        found[ahead] = model.predict(text, SPANS, threshold=0.3), len(passes)
+    for result, needed in found.values():
+        assert_alike(result, found[0][0])
+        assert needed <= found[0][1]
+    assert found[3][1] < found[0][1]
+
+
 def test_a_span_that_is_too_long_is_left_out_and_says_so(tiny, monkeypatch):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
     whole = model.predict(text, SPANS)
     assert not whole.truncated
     lengths = {span: len(model.vocabulary.encode(lead(span.text))) for span in whole.spans}
     limit = max(lengths.values()) - 1
-    monkeypatch.setattr(decoder, "MAX_SPAN_TOKENS", limit)
+    monkeypatch.setattr(spans, "MAX_SPAN_TOKENS", limit)
     cut = model.predict(text, SPANS)
     assert cut.truncated
     assert {span for span, length in lengths.items() if length <= limit} <= set(cut.spans) < set(whole.spans)
@@ -202,7 +219,7 @@ def test_a_span_that_is_too_long_is_left_out_and_says_so(tiny, monkeypatch):
 
 def test_only_the_likeliest_beginnings_are_followed(tiny, monkeypatch):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
-    monkeypatch.setattr(decoder, "MAX_PATHS", 1)
+    monkeypatch.setattr(spans, "MAX_PATHS", 1)
     result = model.predict(text, SPANS)
     assert result.truncated
     assert any(
