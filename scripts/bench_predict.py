@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -173,7 +173,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="25m", help=f"of {', '.join(SIZES)}")
-    parser.add_argument("--dtypes", default="float32", help="float32, bfloat16")
+    parser.add_argument("--dtypes", default="float32", help="float32, bfloat16, int8")
     parser.add_argument("--languages", default="en,zh")
     parser.add_argument("--kinds", default="extract,classify")
     parser.add_argument("--densities", default="sparse,dense")
@@ -191,8 +191,8 @@ def build_model(size: str, dtype: str) -> SeqGPT:
     tokenizer = train_tokenizer(bundled_words(), 16_000, list(MARKS))
     special = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
     model = SeqGPT(build(SIZES[size], vocab_size=len(tokenizer), **special), tokenizer)
-    model.model.to(getattr(torch, dtype)).eval()
-    return model
+    cast(torch.nn.Module, model.model).to(torch.float32 if dtype == "int8" else getattr(torch, dtype)).eval()
+    return model.to_int8() if dtype == "int8" else model
 
 
 def bundled_words() -> list[str]:

@@ -18,6 +18,7 @@ from seqgpt.calibration import LOWEST, Calibration, fit
 from seqgpt.engine import released_code, sequential
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
+from seqgpt.engine.int8 import quantize
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.reading import Part, Reader
 from seqgpt.engine.sequential import SequentialDecoder
@@ -60,6 +61,7 @@ class SeqGPT:
         trained: False for a model that has not been trained on the template yet.
         threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
         calibration: The temperatures of its probabilities; saved with the model.
+        int8: It computes with 8-bit weights.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class SeqGPT:
         self.tokenizer = tokenizer
         self.trained = trained
         self.calibration = calibration
+        self.int8 = False
         if isinstance(self.template, MarksTemplate):
             self.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
             _give_marks(model, tokenizer)
         else:  # what such a model writes is its answer, likely or not
             self.threshold = 0.0 if threshold is None else threshold
             _check_begin_of_answer(tokenizer)
+        self._parameters = sum(weight.numel() for weight in model.parameters())
 
     @classmethod
     def from_pretrained(
@@ -105,19 +109,20 @@ class SeqGPT:
                 or more is a folder only.
             revision: Branch, tag or commit of a model on the hub.
             device: Where the model computes; a GPU if there is one.
-            dtype: Number type of the weights; float32 by default.
+            dtype: Number type of the weights; by default bfloat16 on a GPU that has it, else float32.
             trust_remote_code: Run code that comes with the model.
             use_safetensors: Refuse weights in formats that can carry code.
 
         Raises:
             ModelError: If there is no model, or it is of a template that this version does not know.
         """
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
         said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
         _get_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
-            dtype=dtype or torch.float32,
+            dtype=dtype or _default_dtype(place),
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
@@ -131,7 +136,7 @@ class SeqGPT:
             threshold=said.threshold,
             calibration=said.calibration,
         )
-        cast(torch.nn.Module, opened.model).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        cast(torch.nn.Module, opened.model).to(place)
         opened.model.eval()
         return opened
 
@@ -167,6 +172,8 @@ class SeqGPT:
         Raises:
             ModelError: If there is no such folder, and none can be made.
         """
+        if self.int8:
+            raise ModelError("8-bit weights are not saved: save the model before to_int8().")
         path = expand(path)
         make_folder(path)
         self.model.save_pretrained(path)
@@ -377,6 +384,24 @@ class SeqGPT:
                 bar.update(len(members))
         return [results[i] for i in range(len(plans))]
 
+    def to_int8(self) -> SeqGPT:
+        """Compute with 8-bit weights from now on, on a CPU: two to four times as fast for models of 25M and more.
+
+        Scores differ by about a hundredth from those of float32, and a little with the other texts of a batch. The model
+        can then be neither trained nor saved.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ModelError: If the model is not on a CPU, or the installed PyTorch cannot do it.
+        """
+        if not self.int8:
+            _ = self.forward  # tested while it computes exactly
+            quantize(self.model)
+            self.int8 = True
+        return self
+
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         """Switch dropout off for a while: with it, answers would be random."""
@@ -391,7 +416,8 @@ class SeqGPT:
         """Return what this model is: architecture, size, template, layout of its computation."""
         return {
             "architecture": self.model.config.model_type,
-            "parameters": sum(weight.numel() for weight in self.model.parameters()),
+            "parameters": self._parameters,
+            "dtype": "int8" if self.int8 else str(self.model.dtype).removeprefix("torch."),
             "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "threshold": self.threshold,
@@ -455,8 +481,14 @@ class SeqGPT:
         return sequential.make_plan(text, task, self.vocabulary)
 
     def __repr__(self) -> str:
-        size = sum(weight.numel() for weight in self.model.parameters())
-        return f"SeqGPT({self.model.config.model_type}, {size / 1e6:.1f}M parameters, template {self.template.name!r})"
+        size = f"{self._parameters / 1e6:.1f}M parameters"
+        return f"SeqGPT({self.model.config.model_type}, {size}, template {self.template.name!r})"
+
+
+def _default_dtype(device: torch.device) -> torch.dtype:
+    """Return the number type of weights; on a CPU results should not depend on which one it is."""
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:

@@ -351,6 +351,7 @@ def test_info_says_what_a_model_is(model):
     assert model.info() == {
         "architecture": "qwen3",
         "parameters": 57024,
+        "dtype": "float32",
         "vocabulary_size": 600,
         "template": "seqgpt-marks-3",
         "threshold": 0.5,

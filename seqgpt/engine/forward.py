@@ -18,6 +18,7 @@ from torch.nn.functional import linear
 from transformers import DynamicCache, PreTrainedModel
 
 from seqgpt.engine.alibi import add_biases, take_biases
+from seqgpt.engine.int8 import is_quantized
 from seqgpt.engine.tree import PADDING, Tree, TreeBatch, additive, lay_out, visible
 from seqgpt.errors import ModelError
 
@@ -26,6 +27,7 @@ Layout = Literal["tree", "rows"]
 # Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
 # relative) and far below a wrong mask.
 _SELF_TEST_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.bfloat16: 0.15, torch.float16: 0.02}
+_SELF_TEST_TOLERANCE_INT8 = 0.15
 
 
 class TreeForward:
@@ -159,7 +161,13 @@ class TreeForward:
         finally:
             self.model.train(was_training)
         off = float((expected - linear(hidden, self._head.weight)).abs().max() / expected.abs().max().clamp(min=1.0))
-        return off <= _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2)
+        return off <= self._tolerance
+
+    @property
+    def _tolerance(self) -> float:
+        if is_quantized(self.model):
+            return _SELF_TEST_TOLERANCE_INT8
+        return _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2)
 
     def _why_no_trees(self) -> str:
         """Return what keeps the model from computing trees, or an empty string."""
@@ -187,7 +195,7 @@ class TreeForward:
         finally:
             self.model.train(was_training)
         off = float((plain - found).abs().max() / plain.abs().max().clamp(min=1.0))
-        if off <= _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2):
+        if off <= self._tolerance:
             return ""
         return f"{architecture} computes {what} differently from plain rows (by {off:.1g})"
 

@@ -67,7 +67,11 @@ def run_training(config: RunConfig) -> SeqGPT:
         title: _read(name, "validation", config.data, config.data.eval_limit)
         for name, title in _titles(config.data.eval).items()
     }
-    model = SeqGPT.from_pretrained(checkpoint) if checkpoint else _start(config.model, examples, arguments.seed)
+    model = (
+        SeqGPT.from_pretrained(checkpoint, dtype=torch.float32)
+        if checkpoint
+        else _start(config.model, examples, arguments.seed)
+    )
     if config.data.on_bad_row == "skip":
         checked = TrainingSet(examples, model, seed=arguments.seed, max_labels=arguments.max_labels)
         examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
@@ -221,7 +225,7 @@ def _check_start(config: ModelConfig) -> None:
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:
     if config.path:
-        return SeqGPT.from_pretrained(config.path)
+        return SeqGPT.from_pretrained(config.path, dtype=torch.float32)
     words = [example.text for example in examples]
     words += [label for example in examples[:_TOKENIZER_EXAMPLES] for label in example.task.labels]
     tokenizer = train_tokenizer(words, config.vocab_size, list(MARKS))

@@ -131,8 +131,11 @@ class Trainer(transformers.Trainer):
                 f"models of template {model.template.name!r} can be asked, but not trained here: start from a plain "
                 "causal language model, or from one of the library's own template."
             )
+        if model.int8:
+            raise ModelError("8-bit weights cannot be trained: open the model again, without to_int8().")
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
+        model.model.float()  # in bfloat16 small steps would be rounded away; args.bf16 computes in it all the same
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False

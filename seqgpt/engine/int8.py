@@ -1,0 +1,59 @@
+"""Eight-bit weights on a CPU.
+
+PyTorch's dynamic quantization: weights are rounded to 8 bits once, the inputs of each layer when they come, with one scale
+for all of a batch. So scores differ by about a hundredth from those of float32, and a little with what else is in the
+batch. PyTorch calls these functions deprecated in favour of torchao, whose layers were slower here, some slower than
+float32 (docs/experiments.md); this file is all that depends on them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from seqgpt.errors import ModelError
+
+
+def quantize(model: PreTrainedModel) -> None:
+    """Make all linear layers but the output embeddings 8-bit ones, in place.
+
+    Raises:
+        ModelError: If the model is not on a CPU, or this version of PyTorch cannot do it.
+    """
+    if model.device.type != "cpu":
+        raise ModelError(f"8-bit weights are for CPUs, and the model is on {model.device}: pass device='cpu'.")
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Conv1D):
+            model.set_submodule(name, _linear(layer))
+    head = model.get_output_embeddings()
+    names = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecation, see above
+            quantize_dynamic: Any = torch.ao.quantization.quantize_dynamic
+            quantize_dynamic(model, names, torch.qint8, inplace=True)
+    except (AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"this PyTorch, or this processor, has no 8-bit layers ({error}): install the version of the lock file, "
+            "or open the model without int8."
+        ) from error
+
+
+def is_quantized(model: PreTrainedModel) -> bool:
+    """Tell whether a model has 8-bit layers."""
+    return any(hasattr(layer, "_packed_params") for layer in model.modules())
+
+
+def _linear(layer: Conv1D) -> nn.Linear:
+    """Return GPT-2's transposed kind of linear layer as an ordinary one."""
+    inputs, outputs = layer.weight.shape
+    linear = nn.Linear(inputs, outputs, dtype=layer.weight.dtype)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.T)
+        linear.bias.copy_(layer.bias)
+    return linear

@@ -1,0 +1,69 @@
+"""8-bit weights: nearly what float32 says, on every family, and nothing that would be lost."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from seqgpt.engine.int8 import is_quantized
+from seqgpt.errors import ModelError
+from seqgpt.model import SeqGPT
+from seqgpt.tasks import AtomicTask
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.trainer import Trainer
+
+TONE = AtomicTask.classify(["good", "bad", "neither"])
+TEXTS = ["Tim Cook visited Shanghai.", "杰克逊去了上海。"]
+
+
+@pytest.fixture
+def int8(tiny):
+    def build(model_type):
+        model = tiny(model_type)
+        own = SeqGPT(copy.deepcopy(model.model), model.tokenizer)
+        return own.to_int8()
+
+    return build
+
+
+@pytest.mark.parametrize("model_type", ["qwen3", "llama", "gpt2", "gpt_neox", "bloom"])
+def test_scores_are_nearly_those_of_float32(model_type, int8, tiny):
+    model = int8(model_type)
+    assert model.info()["dtype"] == "int8"
+    assert model.info()["parameters"] == tiny(model_type).info()["parameters"]
+    assert model.forward.layout == tiny(model_type).forward.layout
+    for one, other in zip(model.predict(TEXTS, TONE), tiny(model_type).predict(TEXTS, TONE), strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=0.15)
+        assert one.scores != other.scores
+
+
+def test_all_layers_but_the_output_embeddings_have_8_bits(int8):
+    model = int8("gpt2").model
+    left = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    assert left == [model.get_output_embeddings()]
+    assert is_quantized(model)
+
+
+def test_once_is_enough(int8):
+    model = int8("qwen3")
+    before = model.predict(TEXTS[0], TONE)
+    assert model.to_int8().predict(TEXTS[0], TONE) == before
+
+
+def test_8_bit_weights_are_neither_saved_nor_trained(int8, tmp_path):
+    model = int8("qwen3")
+    with pytest.raises(ModelError, match=r"save the model before to_int8\(\)"):
+        model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(ModelError, match="8-bit weights cannot be trained"):
+        Trainer(model, TrainingArguments(str(tmp_path)), [])
+
+
+def test_a_model_elsewhere_than_on_a_cpu_is_refused(tiny):
+    with torch.device("meta"):
+        model = SeqGPT(copy.deepcopy(tiny("llama").model), tiny("llama").tokenizer)
+    _ = model.forward
+    model.model.to("meta")
+    with pytest.raises(ModelError, match="8-bit weights are for CPUs, and the model is on meta: pass device='cpu'"):
+        model.to_int8()
