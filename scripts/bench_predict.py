@@ -10,8 +10,9 @@ Three ways to the same answers, interleaved in one process on one thread, with r
     released    what the released script does: label chunks of six, each with its prompt, 4 beams, 64 tokens
     stopping    the same, but each chunk stops exactly where its answer ends
 
-Times are medians over the repeats, with the spread (max - min) / median. The time that the script itself takes is
-measured and taken off.
+Times are medians over the repeats, with the spread (max - min) / median; on a GPU they are taken with CUDA events. The
+time that the script itself takes is measured and taken off. Peak memory is that of the process, the model included
+(Linux), or of the GPU.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Scripted(TreeForward):
         self.tokens += int((node >= 0).sum())
         if ids.shape[1] == arguments["attention_mask"].shape[-1]:
             self._written.clear()
-        said = torch.full_like(logits, -20.0)
+        said = torch.full(logits.shape, -20.0, dtype=logits.dtype)
         said[:, tokens == self._none] = 0.0
         row = 0
         for b in range(len(ids)):
@@ -136,6 +137,7 @@ class Scripted(TreeForward):
                     right = self._gold[tuple(self._written[b, r])].get(tuple(self._written[b, n]), frozenset())
                     said[row, torch.isin(tokens, torch.tensor(sorted(right)))] = 20.0
                 row += int(keep[b, column])
+        said = said.to(logits.device)
         self.seconds += self.clock() - began
         return said
 
@@ -160,7 +162,7 @@ def main() -> int:
     rows = []
     for cell in tqdm(cells, desc="bench", unit="cell", file=sys.stderr):
         if cell[:2] not in models:
-            models = {cell[:2]: build_model(*cell[:2])}
+            models = {cell[:2]: build_model(*cell[:2], options.device)}
         rows.append(_measure(models[cell[:2]], cell, options.repeats, released=not options.no_released))
         print(_line(rows[-1]), flush=True)
     if options.output:
@@ -180,18 +182,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--labels", default="12")
     parser.add_argument("--tokens", default="100", help="of the texts")
     parser.add_argument("--batches", default="1,8")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-released", action="store_true", help="leave out the released way, which takes longest")
     parser.add_argument("--output", metavar="FILE.json")
     return parser.parse_args()
 
 
-def build_model(size: str, dtype: str) -> SeqGPT:
+def build_model(size: str, dtype: str, device: str = "cpu") -> SeqGPT:
     """Build a model of random weights, with a tokenizer of the bundled texts."""
     tokenizer = train_tokenizer(bundled_words(), 16_000, list(MARKS))
     special = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
     model = SeqGPT(build(SIZES[size], vocab_size=len(tokenizer), **special), tokenizer)
-    cast(torch.nn.Module, model.model).to(torch.float32 if dtype == "int8" else getattr(torch, dtype)).eval()
+    number_type = torch.float32 if dtype == "int8" else getattr(torch, dtype)
+    cast(torch.nn.Module, model.model).to(device, number_type).eval()
     return model.to_int8() if dtype == "int8" else model
 
 
@@ -227,9 +231,8 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
     for repeat in range(repeats + 1):  # the first warms up
         for name, run in ways.items():
             forward.seconds, forward.passes, forward.tokens, spent[0] = 0.0, 0, 0, 0.0
-            began = time.perf_counter()
-            result = run()
-            taken = time.perf_counter() - began - forward.seconds
+            result, taken = _timed(run, forward.device)
+            taken -= forward.seconds
             if name == "seqgpt":
                 passes, tokens = forward.passes, forward.tokens
                 constraint.append(spent[0])
@@ -237,6 +240,7 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
                     raise RuntimeError("the script was not followed: the bench measures something else")
             if repeat:
                 times[name].append(taken)
+    peaks = {name: _peak_memory(run, forward.device) for name, run in ways.items()}
     median = {name: statistics.median(values) for name, values in times.items()}
     return {
         "size": size,
@@ -252,11 +256,44 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
         "floors": median["seqgpt"] / median["floor"],
         "released_floors": median["released"] / median["floor"] if released else None,
         "stopping_floors": median["stopping"] / median["floor"] if released else None,
+        "texts_per_second": batch / median["seqgpt"],
+        "peak_mb": peaks,
         "passes": passes,
         "tokens_per_text": tokens / batch,
         "constraint_ms_per_text": 1000 * statistics.median(constraint) / batch,
         "constraint_share": statistics.median(constraint) / median["seqgpt"],
     }
+
+
+def _timed(run: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """Run, and return the result and the seconds that it took."""
+    if device.type != "cuda":
+        began = time.perf_counter()
+        return run(), time.perf_counter() - began
+    event: Any = torch.cuda.Event
+    begin, end = event(enable_timing=True), event(enable_timing=True)
+    begin.record()
+    result = run()
+    end.record()
+    torch.cuda.synchronize()
+    return result, begin.elapsed_time(end) / 1000
+
+
+def _peak_memory(run: Callable[[], Any], device: torch.device) -> float | None:
+    """Run once more, and return the peak of memory meanwhile, in MB; None where the system does not say it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # the peak begins anew
+        run()
+        with open("/proc/self/status", encoding="ascii") as file:
+            peak = next(line for line in file if line.startswith("VmHWM:"))
+    except OSError:
+        return None
+    return int(peak.split()[1]) / 1024
 
 
 def places(result: Result) -> list[tuple[str, int, int]]:
@@ -322,8 +359,13 @@ def _floor(model: SeqGPT, examples: list[Example], plans: list[Plan]) -> Tensor:
         ids[i, : len(tokens)] = tokens
         mask[i, : len(tokens)] = 1
         keep[i, len(prompt) - 1 : len(tokens) - 1] = True
-    attention = None if mask.all() else mask
-    logits: Tensor = model.model(input_ids=ids, attention_mask=attention, logits_to_keep=keep, use_cache=False).logits
+    device = model.model.device
+    logits: Tensor = model.model(
+        input_ids=ids.to(device),
+        attention_mask=None if mask.all() else mask.to(device),
+        logits_to_keep=keep.to(device),
+        use_cache=False,
+    ).logits
     return logits
 
 
@@ -362,8 +404,8 @@ def _generate(model: SeqGPT, chunks: list[tuple[list[tuple[int, ...]], int]], *,
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
         length = longest if stop else NEW_TOKENS
         model.model.generate(  # type: ignore[operator]
-            ids,
-            attention_mask=mask,
+            ids.to(model.model.device),
+            attention_mask=mask.to(model.model.device),
             num_beams=BEAMS,
             do_sample=False,
             max_new_tokens=length,
@@ -399,7 +441,9 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['floors']:5.2f} floors (spread {row['spread']['seqgpt']:.2f}); "
         f"stopping {others[0]}, released {others[1]}; "
         f"{row['passes']:2} passes, {row['tokens_per_text']:5.0f} tokens a text, "
-        f"constraint {row['constraint_ms_per_text']:.2f} ms ({100 * row['constraint_share']:.1f} %)"
+        f"constraint {row['constraint_ms_per_text']:.2f} ms ({100 * row['constraint_share']:.1f} %), "
+        f"{row['texts_per_second']:.1f} texts a second"
+        + (f", peak {row['peak_mb']['seqgpt']:.0f} MB" if row["peak_mb"]["seqgpt"] else "")
     )
 
 

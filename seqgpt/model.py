@@ -385,9 +385,9 @@ class SeqGPT:
         return [results[i] for i in range(len(plans))]
 
     def to_int8(self) -> SeqGPT:
-        """Compute with 8-bit weights from now on, on a CPU: two to four times as fast for models of 25M and more.
+        """Compute with 8-bit weights from now on, on a CPU: about three times as fast for models of 25M and more.
 
-        Scores differ by about a hundredth from those of float32, and a little with the other texts of a batch. The model
+        Scores differ by about a hundredth from those of float32, and a little with what else is in a batch. The model
         can then be neither trained nor saved.
 
         Returns:

@@ -1,9 +1,9 @@
 """Eight-bit weights on a CPU.
 
-PyTorch's dynamic quantization: weights are rounded to 8 bits once, the inputs of each layer when they come, with one scale
-for all of a batch. So scores differ by about a hundredth from those of float32, and a little with what else is in the
-batch. PyTorch calls these functions deprecated in favour of torchao, whose layers were slower here, some slower than
-float32 (docs/experiments.md); this file is all that depends on them.
+PyTorch's dynamic quantization: weights are rounded to 8 bits once, the inputs of each layer when they come, with one
+scale for all of a batch. So scores differ by about a hundredth from those of float32, and a little with what else is in
+the batch. PyTorch calls these functions deprecated in favour of torchao, whose layers were slower here, some slower
+than float32 (docs/experiments.md); this file is all that depends on them.
 """
 
 from __future__ import annotations
