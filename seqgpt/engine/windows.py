@@ -13,8 +13,9 @@ from seqgpt.tasks import AtomicTask
 OVERLAP = 4
 """Windows overlap by up to one part in so many."""
 
-# A sentence with its end marks, closing quotes and the white space behind it; or a line.
-_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|[.!?]+[\"')\]]*(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
+# A sentence with its end marks, closing quotes and the white space behind it; or a line. A run of marks is looked at
+# once, as a whole, and not again from each mark of it.
+_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|(?<![.!?])[.!?]++[\"')\]]*+(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
 
 
 class Window(NamedTuple):

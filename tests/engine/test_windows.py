@@ -1,5 +1,6 @@
 """Long texts: windows cover them, and the results of windows are those of the text."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_long_sentence_is_cut_at_white_space():
 
 def test_a_text_without_any_boundary_is_cut_somewhere():
     assert all(len(window.text) <= 16 for window in windows("x" * 1000, len, 16))
+
+
+@pytest.mark.parametrize("piece", [".", "?!", '."', ". ", "。", "\n", "x", " "])
+def test_a_text_of_one_repeated_piece_is_cut_in_about_linear_time(piece):
+    began = time.process_time()
+    assert len(windows("x" + piece * 30_000 + "x", len, 1000)) >= 2
+    assert time.process_time() - began < 2  # about 0.05; 10 and more if quadratic
 
 
 def extraction(text, task, *spans):
