@@ -429,9 +429,11 @@ class SeqGPT:
 
 def _whole(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence[Result]) -> Result:
     """Return the result of a text from those of its parts."""
-    if len(parts) > 1:
+    if parts[0].text == text:
+        return results[0]
+    if len(parts) > 1 or parts[0].text == text.strip():
         return join(text, task, parts, results)
-    return results[0] if parts[0].text == text else cut_off(text, task, results[0])
+    return cut_off(text, task, parts[0], results[0])
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

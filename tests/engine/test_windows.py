@@ -43,6 +43,14 @@ def test_windows_overlap(text, room):
         assert one.start + len(one.text) - other.start <= room // OVERLAP
 
 
+@quick
+@given(text=texts, before=st.text(alphabet=" \n\u3000"), after=st.text(alphabet=" \n"), room=st.integers(OVERLAP, 40))
+def test_white_space_around_a_text_only_moves_its_windows(text, before, after, room):
+    inner = windows(text.strip(), len, room)
+    moved = [Window(start + len(before), part) for start, part in inner]
+    assert windows(before + text.strip() + after, len, room) == moved
+
+
 def test_windows_are_cut_between_sentences():
     text = "One two three. Four five six? 北京很大。上海更大！Seven eight.\nTen. " * 3
     parts = [window.text for window in windows(text, len, 64)]
@@ -130,7 +138,8 @@ def test_a_label_of_several_holds_if_it_holds_in_some_window():
 
 
 def test_what_is_cut_off_is_said():
-    cut = cut_off("Ann met Bob", PEOPLE, extraction("Ann", PEOPLE, ("person", 0, 3, 0.9)))
+    cut = cut_off(" Ann met Bob", PEOPLE, Window(1, "Ann"), extraction("Ann", PEOPLE, ("person", 0, 3, 0.9)))
     assert cut.truncated
-    assert cut.warnings == ("only the first 3 of 11 characters were read: the model reads no more.",)
-    assert cut_off("good bad", TONE, Classification.of("good", TONE, ("good",))).truncated
+    assert [(span.start, span.end) for span in cut.spans] == [(1, 4)]
+    assert cut.warnings == ("only the first 4 of 12 characters were read: the model reads no more.",)
+    assert cut_off("good bad", TONE, Window(0, "good"), Classification.of("good", TONE, ("good",))).truncated
