@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
+from seqgpt.grounding import by_label
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 
@@ -130,9 +133,21 @@ def _joined_spans(text: str, parts: Sequence[Window], results: Sequence[Result])
         end = start + len(part.rstrip()) if i < len(parts) - 1 else len(text) + 1
         for span in _moved(result, start):
             (cut if span.start == begin or span.end == end else whole).append(span)
-    return whole + [span for span in cut if not any(_within(span, other) for other in whole)]
+    groups = by_label(whole)
+    reaches = {label: _Reach([s.start for s in spans], [s.end for s in spans]) for label, spans in groups.items()}
+    return whole + [span for span in cut if not (span.label in reaches and reaches[span.label].exceeds(span))]
 
 
-def _within(span: Span, other: Span) -> bool:
-    inside = other.start <= span.start and span.end <= other.end
-    return inside and span.label == other.label and len(span.text) < len(other.text)
+class _Reach:
+    """How far the spans of one label reach, given by their starts, ascending, and their ends."""
+
+    def __init__(self, starts: Sequence[int], ends: Iterable[int]) -> None:
+        self._starts = starts
+        self._furthest = list(accumulate(ends, max))
+
+    def exceeds(self, span: Span) -> bool:
+        """Tell whether some span holds all of another one, and more."""
+        before, upto = bisect_left(self._starts, span.start), bisect_right(self._starts, span.start)
+        return (before > 0 and self._furthest[before - 1] >= span.end) or (
+            upto > 0 and self._furthest[upto - 1] > span.end
+        )

@@ -105,6 +105,39 @@ def test_what_an_edge_cuts_off_of_a_longer_span_is_left_out():
     assert [s.text for s in joined.spans] == ["New York City"]
 
 
+@quick
+@given(
+    places=st.lists(st.tuples(st.sampled_from(PEOPLE.labels), st.integers(0, 19), st.integers(1, 8)), max_size=30),
+    cuts=st.lists(st.tuples(st.sampled_from(PEOPLE.labels), st.integers(10, 15)), max_size=5),
+)
+def test_what_is_left_of_longer_spans_is_told_by_label_and_place(places, cuts):
+    text = "abcdefghijklmnopqrstuvwxyz"
+    parts = [Window(0, text[:20]), Window(10, text[10:])]
+    first = extraction(parts[0].text, PEOPLE, *{(label, a, min(a + n, 20), 0.5) for label, a, n in places})
+    rest = extraction(parts[1].text, PEOPLE, *{(label, 0, b - 9, 0.5) for label, b in cuts})
+    spans = {(s.label, s.start, s.end) for s in first.spans} | {(s.label, 10, s.end + 10) for s in rest.spans}
+    at_edge = {(label, a, b) for label, a, b in spans if b == 20 or a == 10}
+    certain = {(s.label, s.start, s.end) for s in first.spans if s.end < 20}
+    lost = {
+        (label, a, b)
+        for label, a, b in at_edge - certain
+        for other, c, d in certain
+        if label == other and c <= a and b <= d and (a, b) != (c, d)
+    }
+    joined = join(text, PEOPLE, parts, [first, rest])
+    assert {(s.label, s.start, s.end) for s in joined.spans} == spans - lost
+
+
+def test_many_spans_of_many_windows_are_joined_at_once():
+    text = "abcde" * 4_000
+    parts = [Window(i, text[i : i + 5]) for i in range(0, len(text) - 5, 2)]
+    found = [(label, i, i + 2, 0.5) for label in PEOPLE.labels for i in (0, 1)]  # one of them at an edge
+    results = [extraction(part.text, PEOPLE, *found) for part in parts]
+    began = time.process_time()
+    assert len(join(text, PEOPLE, parts, results).spans) == 4 * len(parts)
+    assert time.process_time() - began < 5  # about 0.4; 40 if quadratic
+
+
 def test_classes_of_windows():
     text = "aaaaaabb"
     parts = [Window(0, "aaaaaa"), Window(6, "bb")]
