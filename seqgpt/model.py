@@ -493,9 +493,11 @@ def _default_dtype(device: torch.device) -> torch.dtype:
 
 def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:
     """Return the result of a text from those of its parts."""
-    if len(windows) > 1:
+    if windows[0].text == text:
+        return results[0]
+    if len(windows) > 1 or windows[0].text == text.strip():
         return join(text, task, windows, results)
-    return results[0] if windows[0].text == text else cut_off(text, task, results[0])
+    return cut_off(text, task, windows[0], results[0])
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

@@ -6,6 +6,7 @@ into the caller's own string, in code points: ``text[span.start:span.end] == spa
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -162,9 +163,12 @@ class Extraction:
         Of equally probable ones the longer is, then the first.
         """
         kept: list[Span] = []
+        places: list[tuple[int, int]] = []  # of those that are kept, ascending
         for span in sorted(self.spans, key=lambda span: (-span.score, -len(span.text), span.start)):
-            if all(span.end <= other.start or other.end <= span.start for other in kept):
+            i = bisect_left(places, (span.start, span.end))
+            if all(span.end <= start or end <= span.start for start, end in places[max(i - 1, 0) : i + 1]):
                 kept.append(span)
+                places.insert(i, (span.start, span.end))
         return Extraction.of(self.text, self.task, kept, truncated=self.truncated, warnings=self.warnings)
 
     def __getitem__(self, label: str) -> tuple[Span, ...]:
@@ -259,7 +263,8 @@ class Classification:
             missing = [label for label in self.task.labels if label not in self.scores]
             raise LabelError(f"label {missing[0]!r} has no score: give every label one, or use Classification.of(...).")
         object.__setattr__(self, "scores", {label: float(self.scores[label]) for label in self.task.labels})
-        if self.labels != tuple(label for label in self.task.labels if label in self.labels):
+        held = frozenset(self.labels)
+        if self.labels != tuple(label for label in self.task.labels if label in held):
             raise LabelError(
                 f"the labels {list(self.labels)} are repeated or out of order: "
                 "use Classification.of(...), which sorts them."
@@ -284,12 +289,13 @@ class Classification:
         """Build a classification from the labels that hold; without ``scores`` they are 1 and 0, as for gold."""
         for label in labels:
             task.require(label)
-        held = tuple(label for label in task.labels if label in labels)
+        holding = frozenset(labels)
+        held = tuple(label for label in task.labels if label in holding)
         return cls(
             text=text,
             task=task,
             labels=held,
-            scores=scores if scores is not None else {label: float(label in labels) for label in task.labels},
+            scores=scores if scores is not None else {label: float(label in holding) for label in task.labels},
             abstained=not held,
             truncated=truncated,
             warnings=warnings,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from seqgpt.errors import DataError, LabelError, TextError, did_you_mean
@@ -140,9 +141,13 @@ class AtomicTask:
         """Whether labels exclude one another: all of them have one answer together, not one each."""
         return self.kind == "classify" and not self.multi_label
 
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return frozenset(self.labels)
+
     def require(self, label: str) -> None:
         """Raise a ``LabelError`` unless ``label`` was asked."""
-        if label not in self.labels:
+        if not isinstance(label, str) or label not in self._asked:
             raise LabelError(
                 f"label {label!r} is not among the task's labels {_brief(self.labels)}."
                 f"{did_you_mean(str(label), self.labels)} Ask for it, or correct the name."
@@ -156,7 +161,7 @@ class AtomicTask:
         """
         for label in labels:
             self.require(label)
-        kept = {label: text for label, text in self.descriptions.items() if label in labels}
+        kept = {label: self.descriptions[label] for label in labels if label in self.descriptions}
         return AtomicTask(self.kind, tuple(labels), kept, self.multi_label, self.none, self.name)
 
     def to_dict(self) -> dict[str, Any]:

@@ -191,6 +191,27 @@ def test_a_long_text_may_be_cut_off(model):
     assert result.warnings[0].startswith("only the first ")
 
 
+@pytest.mark.parametrize("max_length", ["chunk", "truncate"])
+def test_white_space_around_a_text_does_not_make_it_long(max_length, model):
+    text, before = "Tim Cook visited Shanghai.", "\n \u3000" * 1000
+    inner = model.predict(text, PEOPLE, threshold=0.05)
+    result = model.predict(before + text + " \n" * 1000, PEOPLE, threshold=0.05, max_length=max_length)
+    assert [(s.label, s.start - len(before), s.end - len(before)) for s in result.spans] == [
+        (s.label, s.start, s.end) for s in inner.spans
+    ]
+    assert not result.truncated
+    assert result.warnings[0].startswith("the white space around the text was not read")
+    assert model.predict(before + text, TONE, max_length=max_length).scores == model.predict(text, TONE).scores
+
+
+def test_a_text_behind_white_space_may_be_cut_off(model):
+    text = "\n" * 500 + SENTENCES * 20
+    result = model.predict(text, ["person"], threshold=0.1, max_length="truncate")
+    assert result.truncated
+    assert result.spans
+    assert min(span.start for span in result.spans) >= 500
+
+
 def test_a_text_that_just_fits_is_read_whole(model):
     text = next(
         text

@@ -2,9 +2,12 @@ import dataclasses
 import json
 import pickle
 import re
+import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from seqgpt.errors import DataError, GroundingError, LabelError
 from seqgpt.results import Classification, Extraction, Span, result_from_dict
@@ -206,3 +209,37 @@ def test_repr():
 @given(result=extractions())
 def test_str_has_a_line_for_each_span(result):
     assert sum(f"  {s.start}:{s.end}  1.00" in str(result) for s in result.spans) == len(result.spans)
+
+
+@quick
+@given(extraction=extractions(), scores=st.lists(st.sampled_from([0.2, 0.5, 0.9]), min_size=12, max_size=12))
+def test_flat_keeps_a_span_unless_it_overlaps_one_that_is_kept_before_it(extraction, scores):
+    scored = [replace(span, score=score) for span, score in zip(extraction.spans, scores, strict=False)]
+    expected = []
+    for span in sorted(scored, key=lambda span: (-span.score, -len(span.text), span.start)):
+        if all(span.end <= other.start or other.end <= span.start for other in expected):
+            expected.append(span)
+    flat = Extraction.of(extraction.text, extraction.task, scored).flat()
+    assert flat == Extraction.of(extraction.text, extraction.task, expected)
+
+
+def test_a_hundred_thousand_spans_are_made_flat_at_once():
+    task, text = AtomicTask.extract(["x"]), "ab" * 100_000
+    extraction = Extraction.of(text, task, [Span("x", text[i : i + 2], i, i + 2) for i in range(100_000)])
+    began = time.process_time()
+    assert len(extraction.flat().spans) == 50_000
+    assert time.process_time() - began < 5  # below 1; minutes if quadratic
+
+
+@pytest.mark.parametrize("kind", ["extract", "classify"])
+def test_results_of_a_hundred_thousand_labels_are_made_and_written_at_once(kind):
+    labels = [f"label {i}" for i in range(100_000)]
+    began = time.process_time()
+    if kind == "extract":
+        task = AtomicTask.extract(labels)
+        result = Extraction.of("x", task, [Span(label, "x", 0, 1) for label in labels])
+    else:
+        task = AtomicTask.classify(labels, multi_label=True)
+        result = Classification.of("x", task, task.labels)
+    assert len(task.answer(result, "x").pieces) >= 3 * len(labels)
+    assert time.process_time() - began < 10  # about 1; minutes if quadratic

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
+from seqgpt.grounding import by_label
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 
 OVERLAP = 4
 """Windows overlap by up to one part in so many."""
 
-# A sentence with its end marks, closing quotes and the white space behind it; or a line.
-_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|[.!?]+[\"')\]]*(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
+# A sentence with its end marks, closing quotes and the white space behind it; or a line. A run of marks is looked at
+# once, as a whole, and not again from each mark of it.
+_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|(?<![.!?])[.!?]++[\"')\]]*+(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
 
 
 class Window(NamedTuple):
@@ -36,11 +40,12 @@ def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
         room: Most tokens of a window; at least ``OVERLAP``.
 
     Returns:
-        The windows in text order, which together cover all of the text but white space.
+        The windows in text order, which together cover all of the text but white space; that around it is left out.
     """
-    units = [piece for sentence in _SENTENCE.findall(text) for piece in _pieces(sentence, size, room // OVERLAP)]
+    sentences = _SENTENCE.findall(text.strip())
+    units = [piece for sentence in sentences for piece in _pieces(sentence, size, room // OVERLAP)]
     sizes = [size(unit) for unit in units]
-    starts = [0]
+    starts = [len(text) - len(text.lstrip())]
     for unit in units:
         starts.append(starts[-1] + len(unit))
     found = []
@@ -79,7 +84,9 @@ def join(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence
     means over the windows, weighted by length.
     """
     warnings = dict.fromkeys(warning for result in results for warning in result.warnings)
-    note = f"the text was read in {len(parts)} overlapping parts: it is longer than the model reads at once."
+    note = "the white space around the text was not read: with it, the text is longer than the model reads at once."
+    if len(parts) > 1:
+        note = f"the text was read in {len(parts)} overlapping parts: it is longer than the model reads at once."
     notes: dict[str, Any] = {"warnings": (note, *warnings), "truncated": any(result.truncated for result in results)}
     if task.kind == "extract":
         return Extraction.of(text, task, _joined_spans(text, parts, results), **notes)
@@ -99,31 +106,48 @@ def join(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence
     return Classification.of(text, task, () if abstain else (best,), scores, **notes)
 
 
-def cut_off(text: str, task: AtomicTask, result: Result) -> Result:
+def cut_off(text: str, task: AtomicTask, part: Window, result: Result) -> Result:
     """Make a result of a text from the result of its beginning, and say so."""
-    read = len(result.text)
+    read = part.start + len(part.text)
     warnings = (
         f"only the first {read} of {len(text)} characters were read: the model reads no more.",
         *result.warnings,
     )
     if isinstance(result, Extraction):
-        return Extraction.of(text, task, result.spans, truncated=True, warnings=warnings)
+        return Extraction.of(text, task, _moved(result, part.start), truncated=True, warnings=warnings)
     return Classification.of(text, task, result.labels, result.scores, truncated=True, warnings=warnings)
+
+
+def _moved(result: Result, start: int) -> list[Span]:
+    """Return the spans of a part of a text as spans of the text."""
+    spans = result.spans if isinstance(result, Extraction) else ()
+    return [replace(span, start=span.start + start, end=span.end + start) for span in spans]
 
 
 def _joined_spans(text: str, parts: Sequence[Window], results: Sequence[Result]) -> list[Span]:
     whole: list[Span] = []
     cut: list[Span] = []
-    for (start, part), result in zip(parts, results, strict=True):
-        begin = 0 if start == 0 else len(part) - len(part.lstrip())
-        end = len(part) if start + len(part) == len(text) else len(part.rstrip())
-        for span in result.spans if isinstance(result, Extraction) else ():
-            moved = replace(span, start=span.start + start, end=span.end + start)
-            at_edge = (start > 0 and span.start == begin) or (start + len(part) < len(text) and span.end == end)
-            (cut if at_edge else whole).append(moved)
-    return whole + [span for span in cut if not any(_within(span, other) for other in whole)]
+    for i, ((start, part), result) in enumerate(zip(parts, results, strict=True)):
+        # Where a span may be what is left of a longer one: at edges inside the text.
+        begin = start + len(part) - len(part.lstrip()) if i else -1
+        end = start + len(part.rstrip()) if i < len(parts) - 1 else len(text) + 1
+        for span in _moved(result, start):
+            (cut if span.start == begin or span.end == end else whole).append(span)
+    groups = by_label(whole)
+    reaches = {label: _Reach([s.start for s in spans], [s.end for s in spans]) for label, spans in groups.items()}
+    return whole + [span for span in cut if not (span.label in reaches and reaches[span.label].exceeds(span))]
 
 
-def _within(span: Span, other: Span) -> bool:
-    inside = other.start <= span.start and span.end <= other.end
-    return inside and span.label == other.label and len(span.text) < len(other.text)
+class _Reach:
+    """How far the spans of one label reach, given by their starts, ascending, and their ends."""
+
+    def __init__(self, starts: Sequence[int], ends: Iterable[int]) -> None:
+        self._starts = starts
+        self._furthest = list(accumulate(ends, max))
+
+    def exceeds(self, span: Span) -> bool:
+        """Tell whether some span holds all of another one, and more."""
+        before, upto = bisect_left(self._starts, span.start), bisect_right(self._starts, span.start)
+        return (before > 0 and self._furthest[before - 1] >= span.end) or (
+            upto > 0 and self._furthest[upto - 1] > span.end
+        )

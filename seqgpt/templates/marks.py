@@ -98,9 +98,8 @@ class MarksTemplate:
             return Rendered.join(p for label in task.labels for p in (*cue(label), *lines[label]))
         result = gold_labels(task, gold, text)
         if task.multi_label:
-            return Rendered.join(
-                p for label in task.labels for p in (*cue(label), YES if label in result.labels else NONE)
-            )
+            held = frozenset(result.labels)
+            return Rendered.join(p for label in task.labels for p in (*cue(label), YES if label in held else NONE))
         return Rendered.join(choice(result.labels[0]) if result.labels else [NONE])
 
     def parse(self, task: AtomicTask, answer: str, text: str) -> Result:

@@ -1,5 +1,6 @@
 """Long texts: windows cover them, and the results of windows are those of the text."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -42,6 +43,14 @@ def test_windows_overlap(text, room):
         assert one.start + len(one.text) - other.start <= room // OVERLAP
 
 
+@quick
+@given(text=texts, before=st.text(alphabet=" \n\u3000"), after=st.text(alphabet=" \n"), room=st.integers(OVERLAP, 40))
+def test_white_space_around_a_text_only_moves_its_windows(text, before, after, room):
+    inner = windows(text.strip(), len, room)
+    moved = [Window(start + len(before), part) for start, part in inner]
+    assert windows(before + text.strip() + after, len, room) == moved
+
+
 def test_windows_are_cut_between_sentences():
     text = "One two three. Four five six? 北京很大。上海更大！Seven eight.\nTen. " * 3
     parts = [window.text for window in windows(text, len, 64)]
@@ -57,6 +66,13 @@ def test_a_long_sentence_is_cut_at_white_space():
 
 def test_a_text_without_any_boundary_is_cut_somewhere():
     assert all(len(window.text) <= 16 for window in windows("x" * 1000, len, 16))
+
+
+@pytest.mark.parametrize("piece", [".", "?!", '."', ". ", "。", "\n", "x", " "])
+def test_a_text_of_one_repeated_piece_is_cut_in_about_linear_time(piece):
+    began = time.process_time()
+    assert len(windows("x" + piece * 30_000 + "x", len, 1000)) >= 2
+    assert time.process_time() - began < 2  # about 0.05; 10 and more if quadratic
 
 
 def extraction(text, task, *spans):
@@ -87,6 +103,39 @@ def test_what_an_edge_cuts_off_of_a_longer_span_is_left_out():
     whole = extraction(inner.text, PEOPLE, ("place", 12, 25, 0.9))
     joined = join(text, PEOPLE, [inner, parts[1]], [whole, rest])
     assert [s.text for s in joined.spans] == ["New York City"]
+
+
+@quick
+@given(
+    places=st.lists(st.tuples(st.sampled_from(PEOPLE.labels), st.integers(0, 19), st.integers(1, 8)), max_size=30),
+    cuts=st.lists(st.tuples(st.sampled_from(PEOPLE.labels), st.integers(10, 15)), max_size=5),
+)
+def test_what_is_left_of_longer_spans_is_told_by_label_and_place(places, cuts):
+    text = "abcdefghijklmnopqrstuvwxyz"
+    parts = [Window(0, text[:20]), Window(10, text[10:])]
+    first = extraction(parts[0].text, PEOPLE, *{(label, a, min(a + n, 20), 0.5) for label, a, n in places})
+    rest = extraction(parts[1].text, PEOPLE, *{(label, 0, b - 9, 0.5) for label, b in cuts})
+    spans = {(s.label, s.start, s.end) for s in first.spans} | {(s.label, 10, s.end + 10) for s in rest.spans}
+    at_edge = {(label, a, b) for label, a, b in spans if b == 20 or a == 10}
+    certain = {(s.label, s.start, s.end) for s in first.spans if s.end < 20}
+    lost = {
+        (label, a, b)
+        for label, a, b in at_edge - certain
+        for other, c, d in certain
+        if label == other and c <= a and b <= d and (a, b) != (c, d)
+    }
+    joined = join(text, PEOPLE, parts, [first, rest])
+    assert {(s.label, s.start, s.end) for s in joined.spans} == spans - lost
+
+
+def test_many_spans_of_many_windows_are_joined_at_once():
+    text = "abcde" * 4_000
+    parts = [Window(i, text[i : i + 5]) for i in range(0, len(text) - 5, 2)]
+    found = [(label, i, i + 2, 0.5) for label in PEOPLE.labels for i in (0, 1)]  # one of them at an edge
+    results = [extraction(part.text, PEOPLE, *found) for part in parts]
+    began = time.process_time()
+    assert len(join(text, PEOPLE, parts, results).spans) == 4 * len(parts)
+    assert time.process_time() - began < 5  # about 0.4; 40 if quadratic
 
 
 def test_classes_of_windows():
@@ -122,7 +171,8 @@ def test_a_label_of_several_holds_if_it_holds_in_some_window():
 
 
 def test_what_is_cut_off_is_said():
-    cut = cut_off("Ann met Bob", PEOPLE, extraction("Ann", PEOPLE, ("person", 0, 3, 0.9)))
+    cut = cut_off(" Ann met Bob", PEOPLE, Window(1, "Ann"), extraction("Ann", PEOPLE, ("person", 0, 3, 0.9)))
     assert cut.truncated
-    assert cut.warnings == ("only the first 3 of 11 characters were read: the model reads no more.",)
-    assert cut_off("good bad", TONE, Classification.of("good", TONE, ("good",))).truncated
+    assert [(span.start, span.end) for span in cut.spans] == [(1, 4)]
+    assert cut.warnings == ("only the first 4 of 12 characters were read: the model reads no more.",)
+    assert cut_off("good bad", TONE, Window(0, "good"), Classification.of("good", TONE, ("good",))).truncated
