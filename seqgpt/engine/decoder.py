@@ -154,8 +154,7 @@ class _Asked:
 
     def probability(self, answer: tuple[int, ...]) -> float:
         """Return the probability of a whole answer."""
-        nodes = (answer[:i] for i in range(len(answer)))
-        return math.exp(sum(self.odds[node][answer[len(node)]] for node in nodes if node in self.odds))
+        return math.exp(sum(self.odds[answer[:i]][answer[i]] for i in self.trie.parting(answer)))
 
 
 class _Part(NamedTuple):
