@@ -45,8 +45,7 @@ class Choice(Asked):
 
     def probability(self, answer: tuple[int, ...]) -> float:
         """Return the probability of a whole answer."""
-        nodes = (answer[:i] for i in range(len(answer)))
-        return math.exp(sum(self.odds[node][answer[len(node)]] for node in nodes if node in self.odds))
+        return math.exp(sum(self.odds[answer[:i]][answer[i]] for i in self.trie.parting(answer)))
 
     def result(self) -> Classification:
         """Return the most probable answer."""

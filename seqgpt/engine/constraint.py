@@ -7,10 +7,9 @@ inside the text's own tokens; :class:`SpanConstraint` adds the marks that tell o
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from seqgpt.engine.vocabulary import Vocabulary
@@ -172,34 +171,48 @@ def _merge(steps: Iterable[tuple[int, int, int]]) -> dict[int, Written]:
     return {token: Written(tuple(at), sizes[token]) for token, at in starts.items()}
 
 
-@dataclass
 class ChoiceConstraint:
-    """A trie over whole answers: at each node, the tokens that may follow.
+    """A trie over whole answers: which tokens may follow what is written.
 
-    Attributes:
+    Only the nodes at which answers part are kept, of which there are fewer than answers; all others are looked up
+    among the answers. So memory grows with the tokens of the answers, not with their square.
+
+    Args:
         answers: The token ids of each answer, its end mark included, so that no answer is the prefix of another.
     """
 
-    answers: Sequence[tuple[int, ...]]
-    _next: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, answers: Sequence[tuple[int, ...]]) -> None:
+        self._answers = answers
+        self._sorted = sorted(set(answers))
         following: dict[tuple[int, ...], dict[int, None]] = {}
-        for answer in self.answers:
-            for i, token in enumerate(answer):
-                following.setdefault(answer[:i], {})[token] = None
-        self._next = {node: tuple(tokens) for node, tokens in following.items()}
+        for one, other in pairwise(self._sorted):
+            shared = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+            following.setdefault(one[:shared], {}).update(dict.fromkeys((one[shared], other[shared])))
+        self._parting = {node: tuple(tokens) for node, tokens in following.items()}
+        self._depths = sorted({len(node) for node in self._parting})
 
     def next_tokens(self, written: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the tokens that may follow what is written."""
-        return self._next[written]
+        """Return the tokens that may follow what is written.
+
+        Raises:
+            KeyError: If no answer begins so and goes on.
+        """
+        if written in self._parting:
+            return self._parting[written]
+        place, begin = bisect_right(self._sorted, written), len(written)
+        if place == len(self._sorted) or self._sorted[place][:begin] != written:
+            raise KeyError(written)
+        return (self._sorted[place][begin],)
+
+    def parting(self, answer: tuple[int, ...]) -> list[int]:
+        """Return after how many of its tokens an answer parts from others."""
+        return [depth for depth in self._depths if depth < len(answer) and answer[:depth] in self._parting]
 
     def branching(self) -> list[list[int]]:
-        """Return for each answer after how many of its tokens answers part; a node counts for its first answer only."""
+        """Return for each answer where it parts from others; a node counts for its first answer only."""
         seen: set[tuple[int, ...]] = set()
         lengths: list[list[int]] = []
-        for answer in self.answers:
-            nodes = [answer[:i] for i in range(len(answer)) if len(self._next[answer[:i]]) > 1]
-            lengths.append([len(node) for node in nodes if node not in seen])
-            seen.update(nodes)
+        for answer in self._answers:
+            lengths.append([depth for depth in self.parting(answer) if answer[:depth] not in seen])
+            seen.update(answer[:depth] for depth in lengths[-1])
         return lengths

@@ -2,6 +2,7 @@
 
 import random
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -123,3 +124,33 @@ def test_choices_share_what_they_begin_with():
 def test_answers_part_at_few_nodes_each_of_them_once():
     assert ChoiceConstraint([(1, 2, 9), (1, 3, 9), (4, 5, 9), (1, 3, 8)]).branching() == [[0, 1], [2], [], []]
     assert ChoiceConstraint([(1, 2, 9)]).branching() == [[]]
+
+
+@quick
+@given(words=st.lists(st.text(alphabet="ab", max_size=5), min_size=1, max_size=12, unique=True))
+def test_choices_are_those_of_brute_force_at_every_node(words):
+    answers = [(*map(ord, word), 0) for word in words]
+    trie = ChoiceConstraint(answers)
+    lengths, seen = [], set()
+    for answer in answers:
+        lengths.append([])
+        for i in range(len(answer)):
+            following = {other[i] for other in answers if other[:i] == answer[:i]}
+            assert sorted(trie.next_tokens(answer[:i])) == sorted(following)
+            assert (i in trie.parting(answer)) == (len(following) > 1)
+            if len(following) > 1 and answer[:i] not in seen:
+                lengths[-1].append(i)
+                seen.add(answer[:i])
+        with pytest.raises(KeyError):
+            trie.next_tokens(answer)
+    assert trie.branching() == lengths
+
+
+def test_the_memory_of_choices_grows_with_their_tokens():
+    answers = [(i, *range(1000), 0) for i in range(1000)]
+    tracemalloc.start()
+    trie = ChoiceConstraint(answers)
+    assert sum(map(len, trie.branching())) == 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20  # 4 GB if every beginning of an answer is kept
