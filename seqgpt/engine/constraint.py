@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -81,13 +82,26 @@ class CopyConstraint:
         )
 
     def ahead(self, written: Written, most: int) -> list[int]:
-        """Return tokens with which the text goes on where what is written stands first, each as long as can be."""
+        """Return tokens with which the text goes on where what is written stands first.
+
+        They are the text's own where one of them begins, and else as long as can be.
+        """
         tokens: list[int] = []
         offset = self._offsets[written.starts[0]] + written.size
-        while len(tokens) < most and (longest := self._tokens_at(offset)[-1:]):
-            tokens.append(longest[0][0])
-            offset += longest[0][1]
+        while len(tokens) < most and (possible := self._tokens_at(offset)):
+            own = self._own_tokens.get(offset)
+            token, length = next((step for step in possible if step[0] == own), possible[-1])
+            tokens.append(token)
+            offset += length
         return tokens
+
+    @cached_property
+    def _own_tokens(self) -> dict[int, int]:
+        """The tokens of the text as a model reads it, by the byte offsets at which they begin."""
+        led = self._lead(self.text)
+        ids = self._vocabulary.encode(led)
+        begins = accumulate((len(self._vocabulary.bytes_of[i]) for i in ids), initial=len(self.text) - len(led))
+        return dict(zip(begins, ids, strict=False))
 
     def place(self, written: Written) -> Offsets | None:
         """Return the span that what is written stands for if it ends here; None if it cannot end here."""

@@ -34,7 +34,7 @@ MAX_PATHS = 64
 MAX_PATHS_OF_A_TEXT = 512
 """The same, of all labels of one task on one text together."""
 
-MAX_AHEAD = 3
+MAX_AHEAD = 5
 """Tokens that a beginning reads ahead."""
 
 MAX_DRAFTS = {"cpu": 16, "cuda": 512}
