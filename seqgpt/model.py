@@ -219,7 +219,7 @@ class SeqGPT:
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
-                ``warnings`` say so.
+                ``warnings`` say so. A part has at most 4,096 tokens, even if the model could read more.
             batch_size: Number of texts that are computed together; it does not change the results.
             compat: ``"released"`` computes exactly what the released code of SeqGPT does, for comparison: four beams,
                 no constraint, no probabilities, the head of a long text cut off.
@@ -465,19 +465,21 @@ class SeqGPT:
         self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], max_length: MaxLength
     ) -> list[list[Part]]:
         """Return for each pair the parts in which its text is read."""
-        parts = []
+        parts: list[list[Part]] = []
+        planned: dict[int, Plan] = {}  # the last plan of each task
         for number, (text, task) in zip(numbers, pairs, strict=True):
             try:
-                parts.append(self._reader.parts(check_text(text), task, max_length))
+                parts.append(self._reader.parts(check_text(text), task, max_length, planned.get(id(task))))
+                planned[id(task)] = parts[-1][-1].plan
             except TextError as error:
                 if numbers[-1] == 1:
                     raise
                 raise TextError(f"text {number}: {error}") from None
         return parts
 
-    def _plan(self, text: str, task: AtomicTask) -> Plan:
+    def _plan(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan:
         if isinstance(self.template, MarksTemplate):
-            return make_plan(text, task, self.vocabulary, self.template)
+            return make_plan(text, task, self.vocabulary, self.template, like)
         return sequential.make_plan(text, task, self.vocabulary)
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ MAX_BRANCH_TOKENS = 2048
 """Tokens of the branches that stand in one row; of a label set with more, the prompt is read several times."""
 
 MAX_CELLS = 2**25
-"""Cells of the tree mask of a batch (rows × tokens × tokens), 5 bytes each; of more, one batch after another."""
+"""Cells of the mask of a batch (rows × tokens × tokens), 5 bytes each; of more, one batch after another."""
 
 MAX_ROWS = 256
 """Branches that are computed at once where each needs a row of its own; more are computed one batch after another."""
@@ -40,14 +40,14 @@ class Asked:
     plan: Plan
     wanted: list[list[int]]
 
-    def parts(self) -> Iterator[list[int]]:
-        """Yield the branches of which logits are wanted, by number, as many together as a row takes."""
+    def parts(self, *, single: bool) -> Iterator[list[int]]:
+        """Yield the branches of which logits are wanted, by number: each by itself, or as many as a row takes."""
         branches: list[int] = []
         tokens = 0
         for i, lengths in enumerate(self.wanted):
             if not lengths:
                 continue
-            if branches and tokens + lengths[-1] > MAX_BRANCH_TOKENS:
+            if branches and (single or tokens + lengths[-1] > MAX_BRANCH_TOKENS):
                 yield branches
                 branches, tokens = [], 0
             branches.append(i)
@@ -83,17 +83,14 @@ class Part(NamedTuple):
 
 def batches(asked: Sequence[Asked], forward: TreeForward) -> Iterator[list[Part]]:
     """Yield what is computed together; branches of which no logits are wanted are left out."""
-    if forward.layout == "rows":
-        each = [Part(one, [i]) for one in asked for i, lengths in enumerate(one.wanted) if lengths]
-        for start in range(0, len(each), MAX_ROWS):
-            yield each[start : start + MAX_ROWS]
-        return
+    rows = forward.layout == "rows"
     cells = MAX_CELLS // forward.masks_of_a_row
     together: list[Part] = []
     width = 0
-    for part in (Part(one, branches) for one in asked for branches in one.parts()):
+    for part in (Part(one, branches) for one in asked for branches in one.parts(single=rows)):
         wider = max(width, len(part.tree()))
-        if together and (len(together) + 1) * wider**2 > cells:
+        full = (len(together) + 1) * wider**2 > cells or (rows and len(together) >= MAX_ROWS)
+        if together and full:
             yield together
             together, wider = [], len(part.tree())
         together.append(part)

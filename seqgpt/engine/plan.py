@@ -39,12 +39,25 @@ class Plan:
         return len(self.prompt) + max(map(len, self.branches))
 
 
-def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> Plan:
-    """Encode a task on a text, piece by piece, so that words never merge with marks or with one another."""
+def make_plan(
+    text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template, like: Plan | None = None
+) -> Plan:
+    """Encode a task on a text, piece by piece, so that words never merge with marks or with one another.
+
+    Args:
+        text: The text.
+        task: The task.
+        vocabulary: The vocabulary of the model.
+        template: The template of the model.
+        like: A plan of the same task on another text, to share its branches.
+    """
+    prompt = encode_prompt(text, task, vocabulary, template)
+    if like is not None:
+        return Plan(text, task, prompt, like.branches, like.none)
     write = choice if task.single_label else cue
     branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)
     none = (vocabulary.mark(NONE),) if task.none else ()
-    return Plan(text, task, encode_prompt(text, task, vocabulary, template), branches, none)
+    return Plan(text, task, prompt, branches, none)
 
 
 def encode_prompt(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> tuple[int, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.vocabulary import Vocabulary
@@ -26,6 +25,16 @@ class Part(NamedTuple):
     plan: Plan
 
 
+MAX_WINDOW_TOKENS = 4096
+"""Tokens of a part of a text, however many the model could read: the memory of a mask grows with their square."""
+
+
+class MakePlan(Protocol):
+    """Encodes a task on a text; ``like`` is a plan of the same task on another text, to share what is the same."""
+
+    def __call__(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan: ...
+
+
 class Reader:
     """Decides in which parts a model reads a text.
 
@@ -35,20 +44,26 @@ class Reader:
         max_positions: Number of positions that the model knows.
     """
 
-    def __init__(self, plan: Callable[[str, AtomicTask], Plan], vocabulary: Vocabulary, max_positions: int) -> None:
+    def __init__(self, plan: MakePlan, vocabulary: Vocabulary, max_positions: int) -> None:
         self._plan = plan
         self._vocabulary = vocabulary
         self._max_positions = max_positions
 
-    def parts(self, text: str, task: AtomicTask, max_length: MaxLength) -> list[Part]:
+    def parts(self, text: str, task: AtomicTask, max_length: MaxLength, like: Plan | None = None) -> list[Part]:
         """Return the parts in which a text is read: the whole text, if it fits.
+
+        Args:
+            text: The text.
+            task: The task.
+            max_length: What becomes of a text that does not fit.
+            like: A plan of the same task on another text.
 
         Raises:
             TextError: If it does not fit and ``max_length`` is ``"error"``, or labels leave no room for any part.
         """
-        whole = self._plan(text, task)
+        whole = self._plan(text, task, like)
         most = self.most(task, max_length)
-        if whole.longest <= most:
+        if whole.longest <= (min(most, MAX_WINDOW_TOKENS) if max_length == "chunk" else most):
             return [Part(Window(0, text), whole)]
         if max_length == "error":
             raise TextError(
@@ -62,9 +77,14 @@ class Reader:
                 f"labels and task have {most - room} tokens, and the model reads {most} with the text: describe fewer "
                 "labels at once."
             )
-        cut = windows(text, lambda words: len(self._vocabulary.encode(words)), room)
+        cut = windows(
+            text,
+            lambda words: len(self._vocabulary.encode(words)),
+            min(room, MAX_WINDOW_TOKENS) if max_length == "chunk" else room,
+        )
         return [
-            Part(window, self._plan(window.text, task)) for window in (cut[:1] if max_length == "truncate" else cut)
+            Part(window, self._plan(window.text, task, whole))
+            for window in (cut[:1] if max_length == "truncate" else cut)
         ]
 
     def most(self, task: AtomicTask, max_length: MaxLength) -> int:

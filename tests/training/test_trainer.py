@@ -207,7 +207,9 @@ def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, tmp_path,
             trainer.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-2"))
     finally:
         transformers.logging.disable_propagation()
-    assert [record.message for record in caplog.records] == []
+    # What transformers says of two checkpoints that were written in the same tick of the clock is not ours.
+    said = [record.message for record in caplog.records if "mtime may not be reliable" not in record.message]
+    assert said == []
 
 
 def test_steps_count_their_operations(model, eight, arguments):
