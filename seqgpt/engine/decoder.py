@@ -50,7 +50,7 @@ MAX_BRANCH_TOKENS = 2048
 """Tokens of the branches that stand in one row; of a label set with more, the prompt is read several times."""
 
 MAX_CELLS = 2**25
-"""Cells of the tree mask of a batch (rows × tokens × tokens), 5 bytes each; of more, one batch after another."""
+"""Cells of the mask of a batch (rows × tokens × tokens), 5 bytes each; of more, one batch after another."""
 
 MAX_ROWS = 256
 """Branches that are computed at once where each needs a row of its own; more are computed one batch after another."""
@@ -130,6 +130,10 @@ class _Asked:
     yes: list[float] = field(default_factory=list)
     answers: list[_Answer] = field(default_factory=list)
     constraint: SpanConstraint | None = None
+
+    def single_parts(self) -> Iterator[_Part]:
+        """Yield the branches of which logits are wanted, each by itself."""
+        return (_Part(self, [i]) for i, lengths in enumerate(self.wanted) if lengths)
 
     def parts(self) -> Iterator[_Part]:
         """Yield the branches of which logits are wanted, as many together as a row takes."""
@@ -235,17 +239,14 @@ class Decoder:
 
     def _parts(self, asked: Sequence[_Asked]) -> Iterator[list[_Part]]:
         """Yield what is computed together; branches of which no logits are wanted are left out."""
-        if self._forward.layout == "rows":
-            each = [_Part(one, [i]) for one in asked for i, lengths in enumerate(one.wanted) if lengths]
-            for start in range(0, len(each), MAX_ROWS):
-                yield each[start : start + MAX_ROWS]
-            return
+        rows = self._forward.layout == "rows"
         cells = MAX_CELLS // self._forward.masks_of_a_row
         together: list[_Part] = []
         width = 0
-        for part in (part for one in asked for part in one.parts()):
+        for part in (part for one in asked for part in (one.single_parts() if rows else one.parts())):
             wider = max(width, len(part.tree()))
-            if together and (len(together) + 1) * wider**2 > cells:
+            full = (len(together) + 1) * wider**2 > cells or (rows and len(together) >= MAX_ROWS)
+            if together and full:
                 yield together
                 together, wider = [], len(part.tree())
             together.append(part)
