@@ -384,9 +384,12 @@ class SeqGPT:
     ) -> list[list[tuple[Window, Plan]]]:
         """Return for each pair the parts in which its text is read, and their plans."""
         parts = []
+        planned: dict[int, Plan] = {}  # the last plan of each task
         for number, (text, task) in zip(numbers, pairs, strict=True):
             try:
-                whole = make_plan(check_text(text), task, self.vocabulary, self.template)
+                like = planned.get(id(task))
+                whole = make_plan(check_text(text), task, self.vocabulary, self.template, like=like)
+                planned[id(task)] = whole
                 cut = self._windows(whole, max_length)
             except TextError as error:
                 if numbers[-1] == 1:
@@ -395,7 +398,9 @@ class SeqGPT:
             if len(cut) == 1 and cut[0].text == text:
                 parts.append([(cut[0], whole)])
             else:
-                parts.append([(part, make_plan(part.text, task, self.vocabulary, self.template)) for part in cut])
+                parts.append(
+                    [(part, make_plan(part.text, task, self.vocabulary, self.template, like=whole)) for part in cut]
+                )
         return parts
 
     def _for_answers(self, task: AtomicTask) -> int:

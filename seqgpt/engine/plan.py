@@ -37,14 +37,26 @@ class Plan:
         return len(self.prompt) + max(map(len, self.branches))
 
 
-def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> Plan:
-    """Encode a task on a text, piece by piece, so that words never merge with marks or with one another."""
+def make_plan(
+    text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template, *, like: Plan | None = None
+) -> Plan:
+    """Encode a task on a text, piece by piece, so that words never merge with marks or with one another.
+
+    Args:
+        text: The text.
+        task: The task.
+        vocabulary: The vocabulary of the model.
+        template: The template of the model.
+        like: A plan of the same task on another text, to share its branches.
+    """
     prompt: list[int] = []
     for i, piece in enumerate(template.prompt(task, text).pieces):
         if isinstance(piece, Mark):
             prompt.append(vocabulary.mark(piece))
         else:  # the text comes first and is seen once; descriptions come again with every text
             prompt += vocabulary.encode(piece) if i < 2 else vocabulary.encode_label(piece)
+    if like is not None:
+        return Plan(text, task, tuple(prompt), like.branches)
     write = choice if task.single_label else cue
     branches = tuple(vocabulary.encode_pieces(write(label)) for label in task.labels)
     return Plan(text, task, tuple(prompt), branches)
