@@ -18,7 +18,7 @@ from seqgpt.engine.decoder import DEFAULT_THRESHOLD, MAX_SPAN_TOKENS, Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.engine.windows import OVERLAP, Window, cut_off, join, windows
+from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, cut_off, join, windows
 from seqgpt.errors import DataError, ModelError, TextError
 from seqgpt.examples import Example
 from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
@@ -189,7 +189,7 @@ class SeqGPT:
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
-                ``warnings`` say so.
+                ``warnings`` say so. A part has at most ``MAX_WINDOW_TOKENS`` tokens, even if the model could read more.
             batch_size: Number of texts that are computed together; it does not change the results.
 
         Returns:
@@ -409,8 +409,9 @@ class SeqGPT:
 
     def _windows(self, whole: Plan, max_length: MaxLength) -> list[Window]:
         """Return the parts in which a text is read: the whole text, if it fits."""
-        most = self.max_positions - 1 - (self._for_answers(whole.task) if max_length == "chunk" else 0)
-        if whole.longest <= most:
+        in_parts = max_length == "chunk"
+        most = self.max_positions - 1 - (self._for_answers(whole.task) if in_parts else 0)
+        if whole.longest <= (min(most, MAX_WINDOW_TOKENS) if in_parts else most):
             return [Window(0, whole.text)]
         if max_length == "error":
             raise TextError(
@@ -424,8 +425,9 @@ class SeqGPT:
                 f"labels and task have {beside} tokens, and the model reads {most} with the text: describe fewer "
                 "labels at once."
             )
-        cut = windows(whole.text, lambda words: len(self.vocabulary.encode(words)), most - beside - 1)
-        return cut[:1] if max_length == "truncate" else cut
+        room = min(most - beside - 1, MAX_WINDOW_TOKENS) if in_parts else most - beside - 1
+        cut = windows(whole.text, lambda words: len(self.vocabulary.encode(words)), room)
+        return cut if in_parts else cut[:1]
 
     def __repr__(self) -> str:
         size = sum(weight.numel() for weight in self.model.parameters())
