@@ -178,6 +178,14 @@ def test_a_long_text_is_read_in_parts(model):
     assert short.warnings == ()
 
 
+def test_parts_are_no_longer_than_masks_may_be_whatever_the_model_could_read(model, monkeypatch):
+    monkeypatch.setattr("seqgpt.model.MAX_WINDOW_TOKENS", 32)
+    result = model.predict(SENTENCES * 3, TONE)
+    assert result.warnings[0].startswith("the text was read in ")
+    for max_length in ("error", "truncate"):  # who asks for all of it at once gets it
+        assert not model.predict(SENTENCES * 3, TONE, max_length=max_length).warnings
+
+
 @pytest.mark.parametrize("task", [AtomicTask.classify(["praise", "complaint"]), TOPICS])
 def test_a_long_text_is_classified_in_parts(model, task):
     result = model.predict(SENTENCES * 20, task)

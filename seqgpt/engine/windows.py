@@ -16,6 +16,9 @@ from seqgpt.tasks import AtomicTask
 OVERLAP = 4
 """Windows overlap by up to one part in so many."""
 
+MAX_WINDOW_TOKENS = 4096
+"""Tokens of a window, however many the model could read: the memory of a mask grows with their square."""
+
 # A sentence with its end marks, closing quotes and the white space behind it; or a line. A run of marks is looked at
 # once, as a whole, and not again from each mark of it.
 _SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）》]*|(?<![.!?])[.!?]++[\"')\]]*+(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)

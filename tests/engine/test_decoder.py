@@ -114,6 +114,21 @@ def test_label_sets_of_any_size_are_computed_in_parts(tokens, cells, tiny, monke
             assert_alike(one[name], other[name])
 
 
+@pytest.mark.parametrize("model_type", ["qwen3", "mistral"])
+def test_a_batch_has_no_more_cells_than_masks_may_have(model_type, tiny, monkeypatch):
+    model, shapes = tiny(model_type), []
+    start, task = model.forward.start, AtomicTask.extract([f"label number {i}" for i in range(12)])
+    whole = model.predict(TEXTS, task, threshold=0.7)
+    monkeypatch.setattr(
+        model.forward, "start", lambda batch, *rest: shapes.append(batch.node.shape) or start(batch, *rest)
+    )
+    monkeypatch.setattr(decoder, "MAX_CELLS", 20_000)
+    for one, other in zip(model.predict(TEXTS, task, threshold=0.7), whole, strict=True):
+        assert_alike(one, other)
+    assert len(shapes) > 1
+    assert all(rows == 1 or rows * tokens**2 <= 20_000 for rows, tokens in shapes)
+
+
 def test_of_whole_labels_only_the_tokens_that_tell_them_apart_are_computed(tiny, monkeypatch):
     model = tiny("qwen3")
     passes = counting(model.forward, monkeypatch)

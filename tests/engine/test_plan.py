@@ -109,3 +109,12 @@ def test_no_words_make_an_answer_that_was_not_asked_or_is_not_grounded(text, tas
         assert set(result.labels) <= set(task.labels)
     if not result.truncated:
         assert said(task.parse(result.raw, text)) == said(result)
+
+
+@quick
+@given(text=hostile, other=hostile, task=tasks(hostile))
+def test_plans_of_one_task_share_their_branches_and_are_the_same(text, other, task, model):
+    first = make_plan(other, task, model.vocabulary, model.template)
+    plan = make_plan(text, task, model.vocabulary, model.template, like=first)
+    assert plan == make_plan(text, task, model.vocabulary, model.template)
+    assert plan.branches is first.branches
