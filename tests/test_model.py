@@ -179,7 +179,7 @@ def test_a_long_text_is_read_in_parts(model):
 
 
 def test_parts_are_no_longer_than_masks_may_be_whatever_the_model_could_read(model, monkeypatch):
-    monkeypatch.setattr("seqgpt.model.MAX_WINDOW_TOKENS", 32)
+    monkeypatch.setattr("seqgpt.engine.reading.MAX_WINDOW_TOKENS", 32)
     result = model.predict(SENTENCES * 3, TONE)
     assert result.warnings[0].startswith("the text was read in ")
     for max_length in ("error", "truncate"):  # who asks for all of it at once gets it

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.engine.windows import OVERLAP, Window, windows
+from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, windows
 from seqgpt.errors import TextError
 from seqgpt.options import MaxLength
 from seqgpt.tasks import AtomicTask
@@ -25,14 +25,11 @@ class Part(NamedTuple):
     plan: Plan
 
 
-MAX_WINDOW_TOKENS = 4096
-"""Tokens of a part of a text, however many the model could read: the memory of a mask grows with their square."""
-
-
 class MakePlan(Protocol):
-    """Encodes a task on a text; ``like`` is a plan of the same task on another text, to share what is the same."""
+    """Encodes a task on a text."""
 
-    def __call__(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan: ...
+    def __call__(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan:
+        """Return the plan; ``like`` is one of the same task on another text, to share what is the same."""
 
 
 class Reader:

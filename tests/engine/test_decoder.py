@@ -122,7 +122,7 @@ def test_a_batch_has_no_more_cells_than_masks_may_have(model_type, tiny, monkeyp
     monkeypatch.setattr(
         model.forward, "start", lambda batch, *rest: shapes.append(batch.node.shape) or start(batch, *rest)
     )
-    monkeypatch.setattr(decoder, "MAX_CELLS", 20_000)
+    monkeypatch.setattr(first_pass, "MAX_CELLS", 20_000)
     for one, other in zip(model.predict(TEXTS, task, threshold=0.7), whole, strict=True):
         assert_alike(one, other)
     assert len(shapes) > 1
