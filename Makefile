@@ -10,8 +10,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)  ## train on the bundled examples and show predictions on the held-out ones
 	$(BIN)/python scripts/demo.py
 
+# One thread each: as many tests run beside each other as there are cores.
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
