@@ -18,6 +18,7 @@ from seqgpt.calibration import LOWEST, Calibration, fit
 from seqgpt.engine import released_code, sequential
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
+from seqgpt.engine.groups import unite
 from seqgpt.engine.int8 import quantize
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.reading import Part, Reader
@@ -350,7 +351,26 @@ class SeqGPT:
     def _constrained(
         self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], options: Options, *, progress: bool
     ) -> list[Result]:
-        """Answer each pair with the decoder, long texts in parts."""
+        """Answer each pair with the decoder: long descriptions in groups, and long texts in parts."""
+        asked = []
+        for number, (text, task) in zip(numbers, pairs, strict=True):
+            with _told_of(number, numbers[-1]):
+                asked.append(self._reader.groups(check_text(text), task, options.max_length))
+        if max(map(len, asked), default=1) > 1:
+            each = [(text, group.task) for (text, _), members in zip(pairs, asked, strict=True) for group in members]
+            those = [number for number, members in zip(numbers, asked, strict=True) for _ in members]
+            answers = iter(self._in_parts(each, those, options, progress=progress))
+            found = [[next(answers) for _ in members] for members in asked]
+            return [
+                unite(text, task, members, results) if len(members) > 1 else results[0]
+                for (text, task), members, results in zip(pairs, asked, found, strict=True)
+            ]
+        return self._in_parts(pairs, numbers, options, progress=progress)
+
+    def _in_parts(
+        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], options: Options, *, progress: bool
+    ) -> list[Result]:
+        """Answer each pair, long texts in parts."""
         parts = self._parts(pairs, numbers, options.max_length)
         plans = [plan for members in parts for _, plan in members]
         answered = iter(self._compute(plans, options, progress=progress))
@@ -468,13 +488,9 @@ class SeqGPT:
         parts: list[list[Part]] = []
         planned: dict[int, Plan] = {}  # the last plan of each task
         for number, (text, task) in zip(numbers, pairs, strict=True):
-            try:
-                parts.append(self._reader.parts(check_text(text), task, max_length, planned.get(id(task))))
+            with _told_of(number, numbers[-1]):
+                parts.append(self._reader.parts(text, task, max_length, planned.get(id(task))))
                 planned[id(task)] = parts[-1][-1].plan
-            except TextError as error:
-                if numbers[-1] == 1:
-                    raise
-                raise TextError(f"text {number}: {error}") from None
         return parts
 
     def _plan(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan:
@@ -485,6 +501,17 @@ class SeqGPT:
     def __repr__(self) -> str:
         size = f"{self._parameters / 1e6:.1f}M parameters"
         return f"SeqGPT({self.model.config.model_type}, {size}, template {self.template.name!r})"
+
+
+@contextmanager
+def _told_of(number: int, last: int) -> Iterator[None]:
+    """Say in an error which text it is of, if there are several."""
+    try:
+        yield
+    except TextError as error:
+        if last == 1:
+            raise
+        raise TextError(f"text {number}: {error}") from None
 
 
 def _default_dtype(device: torch.device) -> torch.dtype:

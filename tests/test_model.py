@@ -162,7 +162,41 @@ def test_a_text_that_is_too_long_is_an_error(model):
     with pytest.raises(TextError, match=r"have \d+ tokens, and the model reads 511: shorten .* that begins 'word word"):
         model.predict("word " * 600, PEOPLE, max_length="error")
     with pytest.raises(TextError, match="describe fewer labels at once"):
-        model.predict("x", {f"label {i}": f"description number {i} " * 20 for i in range(20)})
+        model.predict("x", {f"label {i}": f"description number {i} " * 20 for i in range(20)}, max_length="error")
+    with pytest.raises(TextError, match="describe fewer labels at once"):
+        model.predict("x", {"a": "b", "long": "word " * 600})
+
+
+DESCRIBED = {f"label {i}": f"description number {i} " * 4 for i in range(16)}
+
+
+@pytest.mark.parametrize("text", ["Tim Cook visited Shanghai.", "Tim Cook visited Shanghai. " * 60])
+def test_long_descriptions_are_read_in_groups(text, model):
+    """Of an extraction, or several labels, each label is answered as if its group were asked alone."""
+    spans, several = AtomicTask.extract(DESCRIBED), AtomicTask.classify(DESCRIBED, multi_label=True)
+    for task in (spans, several):
+        asked = model._reader.groups(text, task, "chunk")
+        assert 1 < len(asked) < len(DESCRIBED)
+        assert [label for group in asked for label in group.labels] == list(task.labels)
+        result = model.predict(text, task)
+        assert result.warnings[0].startswith(f"labels were described in {len(asked)} groups")
+        for labels, alone in ((group.labels, model.predict(text, group.task)) for group in asked):
+            if task is spans:
+                assert {s.start for s in result.spans if s.label in labels} == {s.start for s in alone.spans}
+            else:
+                assert {label: result.scores[label] for label in labels} == pytest.approx(alone.scores, abs=1e-4)
+
+
+@pytest.mark.parametrize("none", [False, True])
+def test_classes_with_long_descriptions_have_probabilities_that_compare(none, model):
+    task = AtomicTask.classify(DESCRIBED, none=none)
+    result = model.predict(TEXTS[0], task)
+    assert "described in" in result.warnings[0]
+    assert sum(result.scores.values()) == pytest.approx(1, abs=1e-5) or none
+    assert sum(result.scores.values()) <= 1 + 1e-6
+    assert result.labels in ((), (max(result.scores, key=result.scores.__getitem__),))
+    assert model.predict([TEXTS[0], TEXTS[1]], task)[0] == result
+    assert not model.predict(TEXTS[0], AtomicTask.classify(dict(list(DESCRIBED.items())[:2]))).warnings
 
 
 SENTENCES = "Tim Cook visited Shanghai. 杰克逊去了上海。 Nothing else happened. "

@@ -1,9 +1,10 @@
-"""How a text is read: as a whole, or in overlapping parts where it is longer than the model reads."""
+"""How a text is read: whole and with all labels; or, where that is too long, in parts and with labels in groups."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from seqgpt.engine.groups import Group, groups
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, windows
@@ -45,6 +46,32 @@ class Reader:
         self._plan = plan
         self._vocabulary = vocabulary
         self._max_positions = max_positions
+        self._groups: dict[AtomicTask, list[Group]] = {}
+
+    def groups(self, text: str, task: AtomicTask, max_length: MaxLength) -> list[Group]:
+        """Return the groups in which labels are described: all of them together, if they fit beside the text.
+
+        Else a group has half of the room, and the text the other half.
+        """
+        most = self.most(task, max_length)
+        # Cheap questions first: a character is four bytes at most, and no token is shorter than a byte.
+        if (
+            not task.descriptions
+            or max_length == "error"
+            or 4 * (sum(len(label) + len(task.descriptions.get(label, "")) + 1 for label in task.labels)) <= most // 2
+            or sum(self._size(task, label) for label in task.labels) <= most // 2
+            or self._plan(text, task).longest <= most
+        ):
+            return [Group(task.labels, task)]
+        if task not in self._groups:
+            self._groups = {task: groups(task, lambda label: self._size(task, label), most // 2)}
+        return self._groups[task]
+
+    def _size(self, task: AtomicTask, label: str) -> int:
+        if label not in task.descriptions:
+            return 0
+        words = (label, task.descriptions[label])
+        return sum(len(self._vocabulary.encode_label(each)) + 2 for each in words)
 
     def parts(self, text: str, task: AtomicTask, max_length: MaxLength, like: Plan | None = None) -> list[Part]:
         """Return the parts in which a text is read: the whole text, if it fits.
