@@ -61,7 +61,7 @@ def _show(model: SeqGPT) -> None:
     print(
         f"\nSo much a model of this size learns from {len(load_sample('train'))} examples and nothing else.\n"
         "configs/train/real_cpu.yaml trains on real data; see README.md for your own labels.\n"
-        'Try: seqgpt predict --task extract --labels "person,place" "Tim Cook visited Shanghai."'
+        'Try: .venv/bin/seqgpt predict --task extract --labels "person,place" "Tim Cook visited Shanghai."'
     )
 
 
