@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Unpack, cast, overload
 
@@ -19,7 +20,7 @@ from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, cut_off, join, windows
-from seqgpt.errors import DataError, ModelError, TextError
+from seqgpt.errors import DataError, ModelError, TextError, shown
 from seqgpt.examples import Example
 from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
 from seqgpt.options import MaxLength, OptionKeywords, Options, Overlap, TaskLike, Tasks, Threshold, as_task, by_name
@@ -421,9 +422,12 @@ class SeqGPT:
             )
         beside = whole.longest - len(self.vocabulary.encode(lead(whole.text)))
         if most - beside < _LEAST_WINDOW:
+            longest, tokens = max(zip(whole.task.labels, map(len, whole.branches), strict=True), key=itemgetter(1))
+            advice = "describe fewer labels at once, or in fewer words"
+            if 2 * tokens > beside:
+                advice = f"shorten label {shown(longest)}, which has {tokens} of them"
             raise TextError(
-                f"labels and task have {beside} tokens, and the model reads {most} with the text: describe fewer "
-                "labels at once."
+                f"labels and task have {beside} tokens, and the model reads {most} with the text: {advice}."
             )
         room = min(most - beside - 1, MAX_WINDOW_TOKENS) if in_parts else most - beside - 1
         cut = windows(whole.text, lambda words: len(self.vocabulary.encode(words)), room)
