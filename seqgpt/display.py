@@ -39,8 +39,9 @@ def spans_to_terminal(
     shown = Text(_visible(text))
     lines = []
     width = max((cell_len(_one_line(span.label)) for span in spans), default=0)
+    hues = _hues(labels)
     for span in spans:
-        style = _HUES[labels.index(span.label) % len(_HUES)][0]
+        style = hues[span.label][0]
         shown.stylize(style, span.start, span.end)
         about = f"  {span.start}:{span.end}  {span.score:.2f}" + (f"  {span.status}" if span.status != "exact" else "")
         lines.append(Text.assemble("  ", (_padded(span.label, width), style), "  ", repr(span.text), (about, "dim")))
@@ -55,10 +56,11 @@ def classes_to_terminal(
     """Show a text, and below it a bar for each label, the most probable first, with a tick where it holds."""
     width = max((cell_len(_one_line(label)) for label in scores), default=0)
     lines = [Text(_visible(text))]
+    holding = frozenset(held)
     for label, score in sorted(scores.items(), key=lambda item: -item[1]):
-        style = "bold green" if label in held else "dim"
+        style = "bold green" if label in holding else "dim"
         bar = "█" * round(score * _BAR)
-        line = f"  {'✓' if label in held else ' '} {_padded(label, width)}  {score:.2f} {bar}"
+        line = f"  {'✓' if label in holding else ' '} {_padded(label, width)}  {score:.2f} {bar}"
         lines.append(Text(line.rstrip(), style=style))
     if not held:
         lines.append(Text("  none of these", style="bold"))
@@ -70,15 +72,25 @@ def spans_to_html(
 ) -> str:
     """Show a text with its spans highlighted; nested and overlapping spans share their highlight."""
     cuts = sorted({0, len(text), *(s.start for s in spans), *(s.end for s in spans)})
+    hues = _hues(labels)
+    begin: dict[int, list[int]] = {cut: [] for cut in cuts}
+    stop: dict[int, list[int]] = {cut: [] for cut in cuts}
+    for i, span in enumerate(spans):
+        begin[span.start].append(i)
+        stop[span.end].append(i)
+    open_spans: dict[int, None] = {}
     body = []
     for start, end in pairwise(cuts):
-        covering = [s for s in spans if s.start <= start and end <= s.end]
+        for i in stop[start]:
+            del open_spans[i]
+        open_spans.update(dict.fromkeys(begin[start]))
+        covering = [spans[i] for i in sorted(open_spans)]
         words = html.escape(text[start:end]).replace("\n", "<br>")
         if covering:
-            colour = _HUES[labels.index(covering[-1].label) % len(_HUES)][1]
+            colour = hues[covering[-1].label][1]
             title = html.escape(", ".join(f"{s.label} {s.score:.2f}" for s in covering), quote=True)
             words = f'<mark style="background:{colour};padding:.1em .2em" title="{title}">{words}</mark>'
-        closing = [html.escape(s.label) for s in spans if s.end == end]
+        closing = [html.escape(spans[i].label) for i in stop[end]]
         body.append(words + (f"<sub>{', '.join(closing)}</sub>" if closing else ""))
     tail = f'<div style="opacity:.6">absent: {html.escape(", ".join(absent))}</div>' if absent else ""
     return f'<div style="line-height:2">{"".join(body)}</div>{tail}{_html_notes(notes)}'
@@ -87,8 +99,9 @@ def spans_to_html(
 def classes_to_html(text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str]) -> str:
     """Show a text, and a bar for each label, the most probable first."""
     rows = []
+    holding = frozenset(held)
     for label, score in sorted(scores.items(), key=lambda item: -item[1]):
-        weight = "bold" if label in held else "normal"
+        weight = "bold" if label in holding else "normal"
         bar = f'<div style="background:{_HUES[0][1]};width:{score * 10:.2f}em;height:1em"></div>'
         rows.append(
             f'<tr style="font-weight:{weight}"><td>{html.escape(label)}</td><td>{score:.2f}</td><td>{bar}</td></tr>'
@@ -96,6 +109,10 @@ def classes_to_html(text: str, held: Sequence[str], scores: Mapping[str, float],
     none = "" if held else "<div><b>none of these</b></div>"
     words = html.escape(text).replace("\n", "<br>")
     return f"<div>{words}</div><table>{''.join(rows)}</table>{none}{_html_notes(notes)}"
+
+
+def _hues(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
+    return {label: _HUES[i % len(_HUES)] for i, label in enumerate(labels)}
 
 
 def _visible(words: str) -> str:

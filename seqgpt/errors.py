@@ -18,6 +18,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_SHOWN = 100  # characters of a value in a message
+
 
 class SeqGPTError(Exception):
     """The root of all errors that seqgpt raises on purpose."""
@@ -55,6 +57,16 @@ class RunError(SeqGPTError):
     """A run directory that cannot be used."""
 
 
+def shown(value: object) -> str:
+    """Return how a message shows a value that someone gave: ``repr``, in its middle cut where it is long.
+
+    >>> shown("person"), len(shown("person" * 1000)) < 100
+    ("'person'", True)
+    """
+    full = repr(value)
+    return full if len(full) <= _MOST_SHOWN else f"{full[: _MOST_SHOWN - 20]} … {full[-10:]}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'labels'?"`` for the known word nearest to ``word``, or an empty string.
 
@@ -63,5 +75,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["labels", "text"])
     ''
     """
+    if len(word) > _MOST_SHOWN:
+        return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, TypedDict, cast, get_args
 
-from seqgpt.errors import ConfigError, LabelError, did_you_mean
+from seqgpt.errors import ConfigError, LabelError, did_you_mean, shown
 from seqgpt.tasks import AtomicTask, Labels
 
 Threshold = float | Mapping[str, float]
@@ -55,7 +56,7 @@ class Options:
     def __post_init__(self) -> None:
         if isinstance(self.threshold, Mapping):
             for label, value in self.threshold.items():
-                check_probability(f"the threshold of {label!r}", value)
+                check_probability(f"the threshold of {shown(label)}", value)
         elif self.threshold is not None:
             check_probability("threshold", self.threshold)
         known_values = {
@@ -66,7 +67,7 @@ class Options:
         for name, known in known_values.items():
             value = getattr(self, name)
             if value not in known:
-                raise ConfigError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}.")
+                raise ConfigError(f"{name} is {shown(value)}: use {' or '.join(map(repr, known))}.")
         if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
             raise ConfigError(f"batch_size is {self.batch_size!r}: give a whole number from 1 up.")
         if self.compat and self.threshold is not None:
@@ -86,14 +87,15 @@ class Options:
             if label not in labels:
                 hint = did_you_mean(str(label), sorted(labels))
                 raise LabelError(
-                    f"a threshold is given for {label!r}, which no task asks for.{hint} Ask for it, or leave it out."
+                    f"a threshold is given for {shown(label)}, which no task asks for.{hint} "
+                    "Ask for it, or leave it out."
                 )
 
 
 def check_probability(name: str, value: object) -> None:
     """Raise a ``ConfigError`` unless a value is a probability below 1."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value!r}: give a probability from 0 up, below 1.")
+        raise ConfigError(f"{name} is {shown(value)}: give a probability from 0 up, below 1.")
 
 
 def as_task(task: TaskLike) -> AtomicTask:
@@ -118,7 +120,7 @@ def by_name(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
         )
     tasks = cast("list[AtomicTask]", members)
     names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
-    for name in names:
-        if names.count(name) > 1:
-            raise LabelError(f"two tasks are named {name!r}: give name= to each, or pass {{name: task}}.")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise LabelError(f"two tasks are named {shown(name)}: give name= to each, or pass {{name: task}}.")
     return dict(zip(names, tasks, strict=True))

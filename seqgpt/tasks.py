@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from seqgpt.errors import DataError, LabelError, TextError, did_you_mean
+from seqgpt.errors import DataError, LabelError, TextError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from seqgpt.rendered import Rendered
@@ -58,6 +58,10 @@ class AtomicTask:
             raise LabelError("multi_label and none belong to classification: leave them out for extraction.")
         if self.multi_label and self.none:
             raise LabelError("in a multi-label task no label need hold anyway: leave none=True out.")
+        if half_surrogate(str(self.name)) is not None:
+            raise LabelError(
+                f"name {shown(self.name)} has half of a surrogate pair: decode it with errors='replace' first."
+            )
         if not self.name:
             object.__setattr__(self, "name", self.kind)
 
@@ -149,7 +153,7 @@ class AtomicTask:
         """Raise a ``LabelError`` unless ``label`` was asked."""
         if not isinstance(label, str) or label not in self._asked:
             raise LabelError(
-                f"label {label!r} is not among the task's labels {_brief(self.labels)}."
+                f"label {shown(label)} is not among the task's labels {_brief(self.labels)}."
                 f"{did_you_mean(str(label), self.labels)} Ask for it, or correct the name."
             )
 
@@ -243,9 +247,9 @@ def _split_labels(labels: object) -> tuple[tuple[str, ...], Mapping[str, str]]:
 
 def _as_tuple(labels: object) -> tuple[str, ...]:
     if isinstance(labels, str):
-        raise LabelError(f"labels must be a list or a dict, not the string {labels!r}: write [{labels!r}].")
+        raise LabelError(f"labels must be a list or a dict, not the string {shown(labels)}: write [{shown(labels)}].")
     if isinstance(labels, (bytes, set, frozenset)) or not isinstance(labels, Iterable):
-        raise LabelError(f"labels must be a list or a dict, not {labels!r}: put them in a list, in order.")
+        raise LabelError(f"labels must be a list or a dict, not {shown(labels)}: put them in a list, in order.")
     return tuple(labels)
 
 
@@ -256,13 +260,15 @@ def _checked_labels(labels: object) -> tuple[str, ...]:
     seen: set[str] = set()
     for label in checked:
         if not isinstance(label, str):
-            raise LabelError(f"a label must be a string, not {label!r}: write it in words.")
+            raise LabelError(f"a label must be a string, not {shown(label)}: write it in words.")
         if not label.strip():
             raise LabelError("a label is empty: name what you ask for.")
         if label in seen:
-            raise LabelError(f"label {label!r} is given twice: give each label once.")
+            raise LabelError(f"label {shown(label)} is given twice: give each label once.")
         if half_surrogate(label) is not None:
-            raise LabelError(f"label {label!r} has half of a surrogate pair: decode it with errors='replace' first.")
+            raise LabelError(
+                f"label {shown(label)} has half of a surrogate pair: decode it with errors='replace' first."
+            )
         seen.add(label)
     return checked
 
@@ -273,15 +279,18 @@ def _checked_descriptions(descriptions: Mapping[str, object]) -> dict[str, str]:
         if words is None or (isinstance(words, str) and not words.strip()):
             continue
         if not isinstance(words, str):
-            raise LabelError(f"the description of {label!r} must be a string, not {words!r}: write it in words.")
+            raise LabelError(
+                f"the description of {shown(label)} must be a string, not {shown(words)}: write it in words."
+            )
         if half_surrogate(words) is not None:
             raise LabelError(
-                f"the description of {label!r} has half of a surrogate pair: decode it with errors='replace' first."
+                f"the description of {shown(label)} has half of a surrogate pair: "
+                "decode it with errors='replace' first."
             )
         checked[label] = words
     return checked
 
 
 def _brief(labels: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(repr(label) for label in labels[:most])
-    return f"[{shown}{f', … {len(labels) - most} more' if len(labels) > most else ''}]"
+    first = ", ".join(shown(label) for label in labels[:most])
+    return f"[{first}{f', … {len(labels) - most} more' if len(labels) > most else ''}]"

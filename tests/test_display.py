@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -102,3 +103,15 @@ def test_html_shows_the_whole_text(result):
 def test_bars_of_all_labels_in_html():
     assert "width:7.50em" in TONE._repr_html_()
     assert "none of these" in Classification.of("x", AtomicTask.classify(["a"], none=True), ())._repr_html_()
+
+
+def test_views_of_many_spans_and_labels_are_made_at_once():
+    text, labels = "ab cd " * 5_000, [f"label {i}" for i in range(10_000)]
+    spans = [Span(labels[i], text[2 * i : 2 * i + 4], 2 * i, 2 * i + 4) for i in range(10_000)]
+    found = Extraction.of(text, AtomicTask.extract(labels), spans)
+    held = Classification.of(text, AtomicTask.classify(labels, multi_label=True), tuple(labels))
+    began = time.process_time()
+    for result in (found, held):
+        assert len(str(result)) > len(text)
+        assert len(result._repr_html_()) > len(text)
+    assert time.process_time() - began < 10  # about 2; 15 for the spans alone if quadratic

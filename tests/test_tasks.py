@@ -78,6 +78,8 @@ def test_wrong_labels(make, labels, message):
 def test_wrong_options():
     with pytest.raises(LabelError, match="unknown task 'ner': use 'extract' or 'classify'"):
         AtomicTask("ner", ("a",))
+    with pytest.raises(LabelError, match=r"name .* has half of a surrogate pair"):
+        AtomicTask.extract(["a"], name=HALF)
     with pytest.raises(LabelError, match="leave them out for extraction"):
         AtomicTask("extract", ("a",), multi_label=True)
     with pytest.raises(LabelError, match="leave none=True out"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from seqgpt.engine.groups import Group, groups
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, windows
-from seqgpt.errors import TextError
+from seqgpt.errors import TextError, shown
 from seqgpt.options import MaxLength
 from seqgpt.tasks import AtomicTask
 
@@ -98,8 +99,8 @@ class Reader:
         room = most - (whole.longest - len(self._vocabulary.encode(text))) - _AT_EDGES
         if room < _LEAST_WINDOW:
             raise TextError(
-                f"labels and task have {most - room} tokens, and the model reads {most} with the text: describe fewer "
-                "labels at once."
+                f"labels and task have {most - room} tokens, and the model reads {most} with the text: "
+                f"{_advice(whole, most - room)}."
             )
         cut = windows(
             text,
@@ -115,3 +116,11 @@ class Reader:
         """Return how many tokens prompt and labels may have; where there is a choice, spans are left room."""
         for_answers = min(MAX_SPAN_TOKENS, self._max_positions // 8) if task.kind == "extract" else 0
         return self._max_positions - 1 - (for_answers if max_length == "chunk" else 0)
+
+
+def _advice(plan: Plan, beside: int) -> str:
+    """Say what to do about labels that leave no room for a text."""
+    longest, tokens = max(zip(plan.task.labels, map(len, plan.branches), strict=False), key=itemgetter(1))
+    if 2 * tokens > beside and len(plan.branches) == len(plan.task.labels):
+        return f"shorten label {shown(longest)}, which has {tokens} of them"
+    return "describe fewer labels at once, or in fewer words"

@@ -53,24 +53,26 @@ def plain_logits(model: SeqGPT, ids: list[int]) -> torch.Tensor:
         return model.model(input_ids=torch.tensor([ids], device=model.model.device), use_cache=False).logits[0].float()
 
 
-def extract(model: SeqGPT, text: str, task: AtomicTask) -> dict[str, dict[Offsets, float]]:
+def extract(
+    model: SeqGPT, text: str, task: AtomicTask, threshold: float = DEFAULT_THRESHOLD
+) -> dict[str, dict[Offsets, float]]:
     """Return for each label its spans with their scores."""
     plan = make_plan(text, task, model.vocabulary, model.template)
     grammar = Grammar(text, model.vocabulary)
     return {
-        label: _spans(model, [*plan.prompt, *cue], grammar)
+        label: _spans(model, [*plan.prompt, *cue], grammar, threshold)
         for label, cue in zip(task.labels, plan.branches, strict=True)
     }
 
 
-def _spans(model: SeqGPT, cue: list[int], grammar: Grammar) -> dict[Offsets, float]:
+def _spans(model: SeqGPT, cue: list[int], grammar: Grammar, threshold: float) -> dict[Offsets, float]:
     found: dict[Offsets, float] = {}
 
     def follow(tokens: list[int], written: bytes, skips: int, probability: float) -> None:
         logits = plain_logits(model, [*cue, *tokens])[-1]
         for token in grammar.options(written, skips):
             grown = probability * float((logits[token] - logits[grammar.none]).sigmoid())
-            if grown <= DEFAULT_THRESHOLD:
+            if grown <= threshold:
                 continue
             if token == grammar.end:
                 place = grammar.place(written, skips)
