@@ -5,14 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types layers install clean
+.PHONY: demo test slow lint types layers install clean
 
 demo: $(INSTALLED)  ## train on the bundled examples and show predictions on the held-out ones
 	$(BIN)/python scripts/demo.py
 
 # One thread each: as many tests run beside each other as there are cores.
-test: $(INSTALLED)  ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+test: $(INSTALLED)  ## the tests that are fast
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
+
+slow: $(INSTALLED)  ## the other tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
