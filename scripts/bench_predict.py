@@ -7,12 +7,13 @@ Three ways to the same answers, interleaved in one process on one thread, with r
 
     seqgpt      the engine; what it decides is scripted by gold answers, all that it computes is computed
     floor       the whole answer is given: one pass over prompt and answer, with the logits of the answer
-    released    what the released script does: label chunks of six, each with its prompt, 4 beams, 64 tokens
-    stopping    the same, but each chunk stops exactly where its answer ends
+    released    what the released script does: label chunks of six, each with its prompt, all in one batch, 4 beams, its
+                repetition penalty; 64 tokens, where it allows 256
+    stopping    the same, but it stops exactly where the longest answer ends
 
-Times are medians over the repeats, with the spread (max - min) / median; on a GPU they are taken with CUDA events. The
-time that the script itself takes is measured and taken off. Peak memory is that of the process, the model included
-(Linux), or of the GPU.
+Times are medians over the repeats, with the spread (max - min) / median: of CPU time, on one thread, or on a GPU by
+CUDA events. The time that the script itself takes is measured and taken off. Peak memory is that of the process, the
+model included (Linux), or of the GPU.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import build
-from seqgpt.templates import MarksTemplate
 from seqgpt.templates.marks import MARKS, NONE
+from seqgpt.templates.released import ReleasedTemplate, chunks
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.encode import encode
 
@@ -66,7 +67,6 @@ SIZES: dict[str, dict[str, Any]] = {
 """25 million parameters; the small BLOOM of the design; the real shape of SeqGPT-560M."""
 
 SPANS_PER_LABEL = {"sparse": 0.25, "dense": 1.0}
-CHUNK = 6
 BEAMS = 4
 NEW_TOKENS = 64
 
@@ -86,7 +86,7 @@ class Scripted(TreeForward):
     """
 
     def __init__(
-        self, model: SeqGPT, examples: Iterable[Example], clock: Callable[[], float] = time.perf_counter
+        self, model: SeqGPT, examples: Iterable[Example], clock: Callable[[], float] = time.process_time
     ) -> None:
         super().__init__(model.model)
         self.clock = clock
@@ -116,6 +116,8 @@ class Scripted(TreeForward):
         logits = super().run(arguments, keep, tokens, **options)
         if self._step is None or tokens is None:
             return logits
+        if logits.is_cuda:
+            torch.cuda.synchronize()  # so that what is taken off is no time of the GPU's
         began = self.clock()
         ids, node, ancestors = self._step
         root, cue = ancestors[0], ancestors[-1]
@@ -223,9 +225,9 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
         ),
     }
     if released:
-        chunks = _chunks(model, examples)
-        ways["released"] = lambda: _generate(model, chunks, stop=False)
-        ways["stopping"] = lambda: _generate(model, chunks, stop=True)
+        prompts, longest = _chunks(model, examples)
+        ways["released"] = lambda: _generate(model, prompts, NEW_TOKENS)
+        ways["stopping"] = lambda: _generate(model, prompts, longest)
     times: dict[str, list[float]] = {name: [] for name in ways}
     constraint = []
     for repeat in range(repeats + 1):  # the first warms up
@@ -235,7 +237,7 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
             taken -= forward.seconds
             if name == "seqgpt":
                 passes, tokens = forward.passes, forward.tokens
-                constraint.append(spent[0])
+                constraint += [spent[0]] if repeat else []
                 if kind == "extract" and list(map(places, result)) != [places(e.gold) for e in examples]:
                     raise RuntimeError("the script was not followed: the bench measures something else")
             if repeat:
@@ -268,8 +270,8 @@ def _measure(model: SeqGPT, cell: tuple[Any, ...], repeats: int, *, released: bo
 def _timed(run: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
     """Run, and return the result and the seconds that it took."""
     if device.type != "cuda":
-        began = time.perf_counter()
-        return run(), time.perf_counter() - began
+        began = time.process_time()
+        return run(), time.process_time() - began
     event: Any = torch.cuda.Event
     begin, end = event(enable_timing=True), event(enable_timing=True)
     begin.record()
@@ -369,20 +371,20 @@ def _floor(model: SeqGPT, examples: list[Example], plans: list[Plan]) -> Tensor:
     return logits
 
 
-def _chunks(model: SeqGPT, examples: list[Example]) -> list[tuple[list[tuple[int, ...]], int]]:
-    """Return for each label chunk the prompts of all texts, and the length of the longest answer."""
-    chunks = []
-    labels = examples[0].task.labels
-    count = -(-len(labels) // CHUNK) if examples[0].task.kind == "extract" else 1
-    for i in range(count):
-        prompts, longest = [], 1
-        for example in examples:
-            task = example.task.with_labels(example.task.labels[i::count])
-            prompts.append(model.vocabulary.encode(str(task.prompt(example.text, template="seqgpt-560m"))))
-            answer = MarksTemplate().answer(task, _only(example, task), example.text)
-            longest = max(longest, len(model.vocabulary.encode_pieces(answer.pieces)))
-        chunks.append((prompts, longest))
-    return chunks
+def _chunks(model: SeqGPT, examples: list[Example]) -> tuple[list[tuple[int, ...]], int]:
+    """Return the prompts of all label chunks of all texts, and the length of the longest answer in its language."""
+    prompts, longest = [], 1
+    template = ReleasedTemplate()
+    for example in examples:
+        task = example.task
+        for labels in chunks(task.labels) if task.kind == "extract" else [task.labels]:
+            part = task.with_labels(labels)
+            prompts.append(model.vocabulary.encode(str(template.prompt(part, example.text))))
+            gold = _only(example, part)
+            words = {label: [span["text"] for span in spans] for label, spans in gold.items()} if gold else gold
+            answer = template.answer(part, words if part.kind == "extract" else gold, None)
+            longest = max(longest, len(model.vocabulary.encode(str(answer))))
+    return prompts, longest
 
 
 def _only(example: Example, task: AtomicTask) -> Any:
@@ -396,37 +398,36 @@ def _only(example: Example, task: AtomicTask) -> Any:
 
 
 @torch.no_grad()
-def _generate(model: SeqGPT, chunks: list[tuple[list[tuple[int, ...]], int]], *, stop: bool) -> None:
-    """Generate as the released script does, padded on the left, each chunk by itself."""
-    for prompts, longest in chunks:
-        width = max(map(len, prompts))
-        ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        length = longest if stop else NEW_TOKENS
-        model.model.generate(  # type: ignore[operator]
-            ids.to(model.model.device),
-            attention_mask=mask.to(model.model.device),
-            num_beams=BEAMS,
-            do_sample=False,
-            max_new_tokens=length,
-            min_new_tokens=length,
-            pad_token_id=model.tokenizer.pad_token_id,
-        )
+def _generate(model: SeqGPT, prompts: list[tuple[int, ...]], length: int) -> None:
+    """Generate as the released script does, all prompts together, padded on the left."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    model.model.generate(  # type: ignore[operator]
+        ids.to(model.model.device),
+        attention_mask=mask.to(model.model.device),
+        num_beams=BEAMS,
+        do_sample=False,
+        repetition_penalty=2.0,
+        max_new_tokens=length,
+        min_new_tokens=length,
+        pad_token_id=model.tokenizer.pad_token_id,
+    )
 
 
 def _watch_constraint() -> list[float]:
     """Count the seconds that span constraints take, in the one item of the list."""
     spent = [0.0]
-    for name in ("__init__", "following"):
+    for name in ("__init__", "following", "ahead"):
         plain = getattr(SpanConstraint, name)
         plain = getattr(plain, "unwatched", plain)
 
         def watched(*args: Any, _plain: Callable[..., Any] = plain) -> Any:
-            began = time.perf_counter()
+            began = time.process_time()
             try:
                 return _plain(*args)
             finally:
-                spent[0] += time.perf_counter() - began
+                spent[0] += time.process_time() - began
 
         watched.unwatched = plain  # type: ignore[attr-defined]
         setattr(SpanConstraint, name, watched)
@@ -469,7 +470,7 @@ def _processor() -> str:
 
 def commit() -> str:
     """Return the commit that is checked out."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 

@@ -19,7 +19,7 @@ from seqgpt.engine import released_code, sequential
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
 from seqgpt.engine.forward import TreeForward, embedding_rows
 from seqgpt.engine.groups import unite
-from seqgpt.engine.int8 import quantize
+from seqgpt.engine.int8 import is_quantized, quantize
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.reading import Part, Reader
 from seqgpt.engine.sequential import SequentialDecoder
@@ -62,7 +62,6 @@ class SeqGPT:
         trained: False for a model that has not been trained on the template yet.
         threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
         calibration: The temperatures of its probabilities; saved with the model.
-        int8: It computes with 8-bit weights.
     """
 
     def __init__(
@@ -80,12 +79,10 @@ class SeqGPT:
         self.tokenizer = tokenizer
         self.trained = trained
         self.calibration = calibration
-        self.int8 = False
+        self.threshold = _settings(self.template.name).threshold if threshold is None else threshold
         if isinstance(self.template, MarksTemplate):
-            self.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
             _give_marks(model, tokenizer)
-        else:  # what such a model writes is its answer, likely or not
-            self.threshold = 0.0 if threshold is None else threshold
+        else:
             _check_begin_of_answer(tokenizer)
         self._parameters = sum(weight.numel() for weight in model.parameters())
 
@@ -94,6 +91,7 @@ class SeqGPT:
         cls,
         path_or_id: str | Path,
         *,
+        template: str | None = None,
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
@@ -102,12 +100,13 @@ class SeqGPT:
     ) -> SeqGPT:
         """Open a model: a folder, a run directory of the ``Trainer``, or a hub id.
 
-        The released SeqGPT (``DAMO-NLP/SeqGPT-560M``) is known by its tokenizer. A plain causal language model can be
-        opened too, to be trained.
+        A plain causal language model can be opened too, to be trained.
 
         Args:
             path_or_id: The folder or hub id. What is a ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes
                 or more is a folder only.
+            template: The template of a model that was trained on one but does not say so. By default the library's own,
+                on which a plain model is not trained yet; the released SeqGPT is known by its tokenizer.
             revision: Branch, tag or commit of a model on the hub.
             device: Where the model computes; a GPU if there is one.
             dtype: Number type of the weights; by default bfloat16 on a GPU that has it, else float32.
@@ -120,6 +119,12 @@ class SeqGPT:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
         said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
+        if template is not None and source.settings is None:
+            said = _settings(template)
+        if template not in (None, said.template):
+            raise ModelError(
+                f"the model at {str(path_or_id)!r} is of template {said.template!r}, not {template!r}: leave it out."
+            )
         _get_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
@@ -127,8 +132,8 @@ class SeqGPT:
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
         )
-        if source.settings is None and str(GEN) in tokenizer.get_vocab():
-            said = Settings(ReleasedTemplate.name, threshold=0.0)
+        if template is None and source.settings is None and str(GEN) in tokenizer.get_vocab():
+            said = _settings(ReleasedTemplate.name)
         opened = cls(
             model,
             tokenizer,
@@ -257,6 +262,8 @@ class SeqGPT:
         """
         if isinstance(texts, str):
             raise TextError("predict_iter takes many texts, not one: use predict, or give a list.")
+        if isinstance(texts, (bytes, Mapping, Set)) or not isinstance(texts, Iterable):
+            raise TextError(f"predict_iter takes texts one after another, not {type(texts).__name__}: give a list.")
         return self._one_by_one(iter(texts), task, Options(**options))
 
     def _one_by_one(self, coming: Iterator[str], task: TaskLike | Tasks, chosen: Options) -> Iterator[Any]:
@@ -308,9 +315,13 @@ class SeqGPT:
             raise DataError("calibrate takes a list of examples: read a file with seqgpt.read_jsonl(path) first.")
         if not examples:
             raise DataError("there is nothing to calibrate on: give a hundred examples or more.")
-        least = self.calibration.raw(self.threshold)
+        before, least = self.calibration, self.calibration.raw(self.threshold)
         self.calibration = Calibration()
-        predicted = self.predict_pairs([(example.text, example.task) for example in examples], threshold=LOWEST)
+        try:
+            predicted = self.predict_pairs([(example.text, example.task) for example in examples], threshold=LOWEST)
+        except BaseException:
+            self.calibration = before
+            raise
         self.calibration = fit([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
         self.threshold = self.calibration.probability(least)
         return self.calibration
@@ -419,7 +430,6 @@ class SeqGPT:
         if not self.int8:
             _ = self.forward  # tested while it computes exactly
             quantize(self.model)
-            self.int8 = True
         return self
 
     @contextmanager
@@ -445,6 +455,11 @@ class SeqGPT:
             "layout": self.forward.layout,
             "notes": [self.forward.note] if self.forward.note else [],
         }
+
+    @property
+    def int8(self) -> bool:
+        """Whether the model computes with 8-bit weights."""
+        return is_quantized(self.model)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -564,6 +579,11 @@ def _get_template(name: str | None) -> Template:
             "that saved it, or train it again."
         ) from error
     return template
+
+
+def _settings(template: str) -> Settings:
+    """Return the settings of a trained model that has none; what the released one writes counts, likely or not."""
+    return Settings(template, threshold=0.0 if template == ReleasedTemplate.name else DEFAULT_THRESHOLD)
 
 
 def _check_begin_of_answer(tokenizer: PreTrainedTokenizerBase) -> None:

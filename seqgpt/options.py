@@ -72,6 +72,8 @@ class Options:
             raise ConfigError(f"batch_size is {self.batch_size!r}: give a whole number from 1 up.")
         if self.compat and self.threshold is not None:
             raise ConfigError(f"compat={self.compat!r} computes no probabilities: leave threshold out.")
+        if self.compat and self.max_length != "chunk":
+            raise ConfigError(f"compat={self.compat!r} cuts off the head of a long text: leave max_length out.")
 
     @property
     def by_label(self) -> dict[str, float]:

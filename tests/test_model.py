@@ -13,9 +13,10 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, PreTrainedTokenizerFast
 
 import seqgpt
-from seqgpt import AtomicTask, SeqGPT, model_files
+from seqgpt import AtomicTask, Example, SeqGPT, model_files
 from seqgpt.calibration import Calibration
 from seqgpt.data.sample import load_sample
+from seqgpt.engine import released_code
 from seqgpt.errors import ConfigError, DataError, LabelError, ModelError, TextError
 from seqgpt.one_line import default_model_path, predict
 from seqgpt.results import Classification, Extraction
@@ -161,7 +162,7 @@ def test_a_batch_must_hold_something(size, model):
 def test_a_text_that_is_too_long_is_an_error(model):
     with pytest.raises(TextError, match=r"have \d+ tokens, and the model reads 511: shorten .* that begins 'word word"):
         model.predict("word " * 600, PEOPLE, max_length="error")
-    with pytest.raises(TextError, match="describe fewer labels at once"):
+    with pytest.raises(TextError, match="let it be read in parts"):
         model.predict("x", {f"label {i}": f"description number {i} " * 20 for i in range(20)}, max_length="error")
     with pytest.raises(TextError, match="describe fewer labels at once"):
         model.predict("x", {"a": "b", "long": "word " * 600})
@@ -487,6 +488,35 @@ def test_the_released_model_is_known_by_its_tokenizer(released, tmp_path):
     assert again.info() == opened.info() == model.info()
     tasks = [PEOPLE, AtomicTask.classify(["good", "bad"])]
     assert again.predict(TEXTS[:2], tasks) == model.predict(TEXTS[:2], tasks)
+
+
+def test_a_model_may_be_said_to_be_of_a_template(released, tmp_path):
+    model = released("bloom")
+    model.model.save_pretrained(tmp_path / "plain")
+    model.tokenizer.save_pretrained(tmp_path / "plain")
+    opened = SeqGPT.from_pretrained(tmp_path / "plain", template="seqgpt-marks-3")
+    assert (opened.template.name, opened.trained, opened.threshold) == ("seqgpt-marks-3", True, 0.5)
+    opened.save_pretrained(tmp_path / "saved")
+    with pytest.raises(ModelError, match="is of template 'seqgpt-marks-3', not 'seqgpt-560m': leave it out"):
+        SeqGPT.from_pretrained(tmp_path / "saved", template="seqgpt-560m")
+
+
+def test_calibration_that_fails_changes_nothing(model):
+    copy = SeqGPT(model.model, model.tokenizer, threshold=0.3, calibration=Calibration(2.0, 3.0))
+    bad = Example.from_dict({"text": "x", "task": "extract", "labels": {"a": "word " * 600}, "answer": {"a": []}})
+    with pytest.raises(TextError):
+        copy.calibrate([bad])
+    assert (copy.calibration, copy.threshold) == (Calibration(2.0, 3.0), 0.3)
+
+
+def test_a_comparison_with_the_released_code_leaves_the_tokenizer_as_it_was(released, tmp_path, monkeypatch):
+    monkeypatch.setitem(released_code._GENERATION, "max_new_tokens", 2)
+    model = released("gpt2")
+    before = model.tokenizer.backend_tokenizer.to_str()
+    model.predict("Tim Cook visited Shanghai.", PEOPLE, compat="released")
+    assert model.tokenizer.backend_tokenizer.to_str() == before
+    with pytest.raises(ConfigError, match="cuts off the head of a long text: leave max_length out"):
+        model.predict("x", PEOPLE, compat="released", max_length="error")
 
 
 def test_a_long_text_is_read_in_parts_by_the_released_model_too(released):

@@ -69,17 +69,20 @@ class CopyConstraint:
             self._ends.append(begin + len(part.rstrip().encode()))
             begin += len(part.encode())
         self._at: dict[int, list[tuple[int, int]]] = {}
+        self._following: dict[Written, Mapping[int, Written]] = {}
         self._first = self._beginnings()
 
     def following(self, written: Written | None) -> Mapping[int, Written]:
         """Return the tokens that may go on with a span, and where they lead; with None, those that may begin one."""
         if written is None:
             return self._first
-        return _merge(
-            (start, token, written.size + length)
-            for start in written.starts
-            for token, length in self._tokens_at(self._offsets[start] + written.size)
-        )
+        if written not in self._following:
+            self._following[written] = _merge(
+                (start, token, written.size + length)
+                for start in written.starts
+                for token, length in self._tokens_at(self._offsets[start] + written.size)
+            )
+        return self._following[written]
 
     def ahead(self, written: Written, most: int) -> list[int]:
         """Return tokens with which the text goes on where what is written stands first.

@@ -95,10 +95,10 @@ class Decoder:
         first = FirstPass(self._forward, parts, (token for part in parts for token in self._options(part)))
         paths: list[Path] = []
         opened: list[int] = []
-        for part, rows, spots in zip(parts, first.rows, first.spots, strict=True):
+        for number, (part, rows, spots) in enumerate(zip(parts, first.rows, first.spots, strict=True)):
             asked = part.asked
             if isinstance(asked, Spans):
-                paths += asked.open(part, spots, first.batch)
+                paths += asked.open(part, number, spots, first.batch)
                 opened += rows
             elif isinstance(asked, _Labels):
                 odds = first.logits.yes(rows, [[self._yes]] * len(rows), self._none)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import NamedTuple
 
 import torch
@@ -40,14 +41,14 @@ class Asked:
     plan: Plan
     wanted: list[list[int]]
 
-    def parts(self, *, single: bool) -> Iterator[list[int]]:
-        """Yield the branches of which logits are wanted, by number: each by itself, or as many as a row takes."""
+    def parts(self, most: int) -> Iterator[list[int]]:
+        """Yield the branches of which logits are wanted, by number: one, or at most so many tokens together."""
         branches: list[int] = []
         tokens = 0
         for i, lengths in enumerate(self.wanted):
             if not lengths:
                 continue
-            if branches and (single or tokens + lengths[-1] > MAX_BRANCH_TOKENS):
+            if branches and tokens + lengths[-1] > most:
                 yield branches
                 branches, tokens = [], 0
             branches.append(i)
@@ -87,7 +88,7 @@ def batches(asked: Sequence[Asked], forward: TreeForward) -> Iterator[list[Part]
     cells = MAX_CELLS // forward.masks_of_a_row
     together: list[Part] = []
     width = 0
-    for part in (Part(one, branches) for one in asked for branches in one.parts(single=rows)):
+    for part in (Part(one, members) for one in asked for members in one.parts(0 if rows else _room(one.plan, cells))):
         wider = max(width, len(part.tree()))
         full = (len(together) + 1) * wider**2 > cells or (rows and len(together) >= MAX_ROWS)
         if together and full:
@@ -97,6 +98,11 @@ def batches(asked: Sequence[Asked], forward: TreeForward) -> Iterator[list[Part]
         width = wider
     if together:
         yield together
+
+
+def _room(plan: Plan, cells: int) -> int:
+    """Return how many tokens of branches may stand in a row beside the prompt."""
+    return min(MAX_BRANCH_TOKENS, isqrt(cells) - len(plan.prompt))
 
 
 class FirstPass:

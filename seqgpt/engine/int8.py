@@ -27,21 +27,20 @@ def quantize(model: PreTrainedModel) -> None:
     """
     if model.device.type != "cpu":
         raise ModelError(f"8-bit weights are for CPUs, and the model is on {model.device}: pass device='cpu'.")
+    if not hasattr(torch.ao.quantization, "quantize_dynamic") or not torch.backends.quantized.supported_engines:
+        raise ModelError(
+            "this PyTorch, or this processor, has no 8-bit layers: install the version of the lock file, or do without."
+        )
+    model.float()  # the inputs of 8-bit layers are rounded from float32
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Conv1D):
             model.set_submodule(name, _linear(layer))
     head = model.get_output_embeddings()
     names = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecation, see above
-            quantize_dynamic: Any = torch.ao.quantization.quantize_dynamic
-            quantize_dynamic(model, names, torch.qint8, inplace=True)
-    except (AttributeError, RuntimeError) as error:
-        raise ModelError(
-            f"this PyTorch, or this processor, has no 8-bit layers ({error}): install the version of the lock file, "
-            "or open the model without int8."
-        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecation, see above
+        quantize_dynamic: Any = torch.ao.quantization.quantize_dynamic
+        quantize_dynamic(model, names, torch.qint8, inplace=True)
 
 
 def is_quantized(model: PreTrainedModel) -> bool:

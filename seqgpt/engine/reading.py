@@ -93,8 +93,7 @@ class Reader:
         if max_length == "error":
             raise TextError(
                 f"text and labels have {whole.longest} tokens, and the model reads {most}: shorten or split the text "
-                f"that begins {text[:30]!r}, describe fewer labels at once, or let it be read in parts with "
-                "max_length chunk."
+                f"that begins {text[:30]!r}, or let it be read in parts with max_length chunk."
             )
         room = most - (whole.longest - len(self._vocabulary.encode(text))) - _AT_EDGES
         if room < _LEAST_WINDOW:
@@ -123,4 +122,6 @@ def _advice(plan: Plan, beside: int) -> str:
     longest, tokens = max(zip(plan.task.labels, map(len, plan.branches), strict=False), key=itemgetter(1))
     if 2 * tokens > beside and len(plan.branches) == len(plan.task.labels):
         return f"shorten label {shown(longest)}, which has {tokens} of them"
-    return "describe fewer labels at once, or in fewer words"
+    if plan.task.descriptions:
+        return "describe fewer labels at once, or in fewer words"
+    return "ask for fewer labels at once"

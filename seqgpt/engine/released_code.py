@@ -33,7 +33,9 @@ _TEMPLATE = ReleasedTemplate()
 def answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, task: AtomicTask) -> Result:
     """Answer one task on one text as the released code does, and read what it wrote; spans have no probabilities.
 
-    White space at the ends of the text is not read, and what looks like a special token in it is one, as there.
+    White space at the ends of the text is not read, and what looks like a special token in it is one, as there. The
+    result's ``raw`` has a line end between chunks, where the released code has nothing. Numbers are those of the model,
+    where the released code takes float16 on a GPU.
     """
     asked = [AtomicTask.extract(labels) for labels in chunks(task.labels)] if task.kind == "extract" else [task]
     prompts = [str(_TEMPLATE.prompt(one, text.strip())) for one in asked]
@@ -46,6 +48,9 @@ def answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str
         ).to(model.device)
     finally:
         tokenizer.padding_side, tokenizer.truncation_side = sides
+        # Fast tokenizers keep what they were told, and would save it.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
     written = cast(Any, model).generate(**inputs, **_GENERATION)[:, inputs["input_ids"].shape[1] :]
     answers = tokenizer.batch_decode(written, skip_special_tokens=True)
     result = task.parse(LINE_END.join(answers), text, template=_TEMPLATE.name)

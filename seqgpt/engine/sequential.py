@@ -9,6 +9,7 @@ code. What the prompts begin with, the text, is read once; then the chunks are w
 from __future__ import annotations
 
 import math
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -37,7 +38,7 @@ def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary) -> Plan:
     """Encode a task on a text.
 
     Of an extraction, each branch is what the prompt of a chunk of labels ends with, and the cue of its first label. Of
-    a single-label task, each is a whole answer. A multi-label task has one branch, the end of the prompt.
+    a classification, each is the answer that consists of one label.
     """
     if task.kind == "extract":
         parts = chunks(task.labels)
@@ -47,10 +48,8 @@ def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary) -> Plan:
         branches = tuple(prompt[shared:] + words for prompt, words in zip(prompts, first, strict=True))
         return Plan(text, task, prompts[0][:shared], branches)
     prompt = encode_prompt(text, task, vocabulary, _RELEASED)
-    if task.multi_label:
-        return Plan(text, task, prompt[:-1], (prompt[-1:],))
     end = (_end_of_answer(vocabulary),)
-    none = vocabulary.encode_label(NONE) + end if task.none else ()
+    none = vocabulary.encode_label(NONE) + end if task.none or task.multi_label else ()
     return Plan(text, task, prompt, tuple(vocabulary.encode_label(label) + end for label in task.labels), none)
 
 
@@ -158,19 +157,22 @@ class _Chunks(Asked):
         text, task = self.plan.text, self.plan.task
         warnings = [warning for writing in self.chunks for warning in writing.warnings]
         truncated = bool(warnings)
-        found = [one for writing in self.chunks for one in writing.found]
+        found: dict[str, list[tuple[str, float]]] = {label: [] for label in task.labels}
+        for label, string, probability in chain.from_iterable(writing.found for writing in self.chunks):
+            found[label].append((string, probability))
         spans: list[Span] = []
-        for label in task.labels:
-            strings = [string for named, string, _ in found if named == label]
-            scores = {string: iter([p for named, s, p in found if (named, s) == (label, string)]) for string in strings}
-            placed, lost = locate(label, strings, text)
-            spans += [replace(span, score=next(scores[span.text])) for span in placed]
+        for label, strings in found.items():
+            scores: dict[str, deque[float]] = defaultdict(deque)
+            for string, probability in strings:
+                scores[string].append(probability)
+            placed, lost = locate(label, [string for string, _ in strings], text)
+            spans += [replace(span, score=scores[span.text].popleft()) for span in placed]
             warnings += [
                 f"the model answered {string!r} for {label!r} more often than it stands in the text."
                 for string in dict.fromkeys(lost)
             ]
         likely = [span for span in spans if span.score > least[span.label]]
-        raw = "".join(_line(label, [s for named, s, _ in found if named == label]) for label in task.labels)
+        raw = "".join(_line(label, [string for string, _ in strings]) for label, strings in found.items())
         return Extraction.of(text, task, likely, truncated=truncated, warnings=tuple(warnings), raw=raw)
 
 
@@ -181,63 +183,67 @@ def _line(label: str, strings: Sequence[str]) -> str:
 class _List:
     """The answer to a multi-label task, as far as it is written: the labels that hold, one after another.
 
-    A label's score is the highest probability that it had of coming next.
+    A label's score is the highest probability with which it was reached and came next.
     """
 
     def __init__(self, whole: Plan) -> None:
         self._whole = whole
         self._scores = dict.fromkeys(whole.task.labels, 0.0)
         self._held: list[str] = []
+        self._reached = 1.0
         self._open = True
         self._warnings: tuple[str, ...] = ()
-        self._written: tuple[int, ...] = whole.prompt + whole.branches[0]
+        self._written: tuple[int, ...] = whole.prompt
 
     def open(self, max_positions: int) -> bool:
         """Tell whether a label may still be added."""
-        if self._open and len(self._written) >= max_positions - 1:
+        longest = max((len(self._whole.branches[i]) for i in self._left()), default=0)
+        if self._open and len(self._written) + longest > max_positions:
             self._warnings = ("labels may be missing: the model reads no more.",)
             self._open = False
         return self._open
 
-    def plan(self, vocabulary: Vocabulary) -> Plan:
+    def plan(self, joiner: tuple[int, ...]) -> Plan:
         """Return what may come next: each label that is left, as the last one or with others behind it, or none."""
-        end, joiner = (_end_of_answer(vocabulary),), vocabulary.encode_label(JOINER)
         left = self._left()
-        labels = [vocabulary.encode_label(label) for label in left]
-        branches = [label + end for label in labels] + [label + joiner for label in labels if len(labels) > 1]
-        none = () if self._held else vocabulary.encode_label(NONE) + end
-        return Plan(self._whole.text, AtomicTask.classify(left), self._written, tuple(branches), none)
+        last = [self._whole.branches[i] for i in left]
+        more = [branch[:-1] + joiner for branch in last] if len(left) > 1 else []
+        task = AtomicTask.classify([self._whole.task.labels[i] for i in left])
+        none = () if self._held else self._whole.none
+        return Plan(self._whole.text, task, self._written, (*last, *more), none)
 
     def read(self, choice: Choice) -> None:
-        """Take the most probable of what may come next."""
-        branches, left = choice.plan.branches, self._left()
+        """Take the most probable label of those that may come next, or none."""
+        branches, labels = choice.plan.branches, choice.plan.task.labels
         probabilities = [choice.probability(branch) for branch in branches]
-        for i, label in enumerate(left):
-            self._scores[label] = max(self._scores[label], min(sum(probabilities[i :: len(left)]), 1.0))
-        best = max(range(len(branches)), key=probabilities.__getitem__)
-        if choice.plan.none and choice.probability(choice.plan.none) > probabilities[best]:
+        both = [sum(probabilities[i :: len(labels)]) for i in range(len(labels))]
+        for label, probability in zip(labels, both, strict=True):
+            self._scores[label] = max(self._scores[label], min(self._reached * probability, 1.0))
+        best = max(range(len(labels)), key=both.__getitem__)
+        if choice.plan.none and choice.probability(choice.plan.none) > both[best]:
             self._open = False
             return
-        self._held.append(left[best % len(left)])
-        self._written += branches[best]
-        self._open = best >= len(left)
+        self._held.append(labels[best])
+        chosen = max(range(best, len(branches), len(labels)), key=probabilities.__getitem__)
+        self._open = chosen != best
+        self._written += branches[chosen]
+        self._reached *= probabilities[chosen]
 
-    def result(self) -> Classification:
-        """Return the labels that hold."""
+    def result(self, least: Mapping[str, float]) -> Classification:
+        """Return the labels that were written and are likelier than a threshold."""
         plan = self._whole
-        raw = JOINER.join(self._held) or NONE
         return Classification.of(
             plan.text,
             plan.task,
-            tuple(self._held),
+            tuple(label for label in self._held if self._scores[label] > least[label]),
             self._scores,
             truncated=bool(self._warnings),
             warnings=self._warnings,
-            raw=raw,
+            raw=JOINER.join(self._held) or NONE,
         )
 
-    def _left(self) -> list[str]:
-        return [label for label in self._whole.task.labels if label not in self._held]
+    def _left(self) -> list[int]:
+        return [i for i, label in enumerate(self._whole.task.labels) if label not in self._held]
 
 
 class SequentialDecoder:
@@ -269,16 +275,18 @@ class SequentialDecoder:
         chunked = {i: self._chunks(plan) for i, plan in enumerate(plans) if plan.task.kind == "extract"}
         for parts in batches(list(chunked.values()), self._forward):
             self._write(parts)
+        least = [{label: thresholds.get(label, threshold) for label in plan.task.labels} for plan in plans]
         for i, asked in chunked.items():
-            least = {label: thresholds.get(label, threshold) for label in asked.plan.task.labels}
-            results[i] = asked.result(least)
+            results[i] = asked.result(least[i])
         single = {i: Choice.of(plan) for i, plan in enumerate(plans) if plan.task.single_label}
         self._choose(list(single.values()))
         for i, choice in single.items():
             result = choice.result()
             results[i] = replace(result, raw=JOINER.join(result.labels) or NONE)
-        several = [i for i in range(len(plans)) if i not in results]
-        results.update(zip(several, self._several([plans[i] for i in several]), strict=True))
+        several = {i: _List(plan) for i, plan in enumerate(plans) if plan.task.multi_label}
+        self._write_lists(list(several.values()))
+        for i, labels in several.items():
+            results[i] = labels.result(least[i])
         return [results[i] for i in range(len(plans))]
 
     def _chunks(self, plan: Plan) -> _Chunks:
@@ -319,16 +327,18 @@ class SequentialDecoder:
             for (part, choice), rows in zip(asked, first.rows, strict=True):
                 choice.read(part, rows, first.logits)
 
-    def _several(self, plans: Sequence[Plan]) -> list[Result]:
-        """Answer multi-label tasks: label after label is chosen, until the model rather ends the answer."""
-        lists = [_List(plan) for plan in plans]
-        coming = lists
+    def _write_lists(self, lists: Sequence[_List]) -> None:
+        """Write the labels of multi-label tasks, one after another, until the model rather ends the answer.
+
+        The prompt is read again for each label that holds: they are few.
+        """
+        joiner = self._vocabulary.encode_label(JOINER)
+        coming = list(lists)
         while coming := [one for one in coming if one.open(self._max_positions)]:
-            choices = [Choice.of(one.plan(self._vocabulary)) for one in coming]
+            choices = [Choice.of(one.plan(joiner)) for one in coming]
             self._choose(choices)
             for one, choice in zip(coming, choices, strict=True):
                 one.read(choice)
-        return [one.result() for one in lists]
 
 
 def _begins(parts: Sequence[Part]) -> Iterator[int]:

@@ -32,7 +32,13 @@ MAX_PATHS = 64
 """Beginnings of spans of one label that are followed at once."""
 
 MAX_PATHS_OF_A_TEXT = 512
-"""The same, of all labels of one task on one text together."""
+"""The same, of all labels together that stand in one row with a text."""
+
+MAX_READ_AT_ONCE = 1024
+"""Tokens that the beginnings of one row read in one step."""
+
+MAX_READ = 8192
+"""Tokens that the beginnings of one row read in all."""
 
 MAX_AHEAD = 5
 """Tokens that a beginning reads ahead."""
@@ -82,6 +88,7 @@ class Path:
         cue: The node of its cue.
         root: The node of its prompt.
         begin: Position of its first token.
+        part: Number of the part of a plan that it belongs to; what is bounded is counted by part.
         unread: Number of its last tokens that its node has not read yet.
         draft: Tokens that may come next, which are read with them.
     """
@@ -95,6 +102,7 @@ class Path:
     cue: int
     root: int
     begin: int
+    part: int
     unread: int = 0
     draft: tuple[int, ...] = ()
 
@@ -167,8 +175,8 @@ class Spans(Asked):
     constraint: SpanConstraint
     answers: list[Answer] = field(default_factory=list)
 
-    def open(self, part: Part, spots: Sequence[Spot], batch: TreeBatch) -> list[Path]:
-        """Begin the answers of some labels."""
+    def open(self, part: Part, number: int, spots: Sequence[Spot], batch: TreeBatch) -> list[Path]:
+        """Begin the answers of some labels; ``number`` is that of the part in its batch."""
         opened = []
         for i, spot in zip(part.branches, spots, strict=True):
             least = math.log(max(self.thresholds[i], sys.float_info.min))
@@ -176,7 +184,7 @@ class Spans(Asked):
             self.answers.append(answer)
             node, root = int(batch.node[spot]), int(batch.root[spot])
             begin = len(self.plan.prompt) + len(self.plan.branches[i])
-            opened.append(Path(answer, (), None, 0.0, spot[0], node, node, root, begin))
+            opened.append(Path(answer, (), None, 0.0, spot[0], node, node, root, begin, number))
         return opened
 
     def result(self) -> Extraction:
@@ -214,6 +222,7 @@ class SpanSearch:
             logits: The logits.
             stepper: The state after the first pass.
         """
+        read: Counter[int] = Counter()
         while paths:
             states = [path.states() for path in paths]
             following = [
@@ -227,9 +236,11 @@ class SpanSearch:
                 for path, members, steps in zip(paths, states, following, strict=True)
                 for longer in path.grow(members, steps, [next(likely) for _ in members])
             ]
-            paths = self._keep(grown)
+            paths = self._keep(grown, read)
             if paths:
                 paths = self._look_ahead(_apart(paths, stepper), stepper)
+                for path in paths:
+                    read[path.part] += len(path.to_read().tokens)
                 columns = self._columns(paths)
                 logits = Logits(stepper.feed([path.to_read() for path in paths], columns), columns)
                 rows = range(len(logits.values))
@@ -241,28 +252,34 @@ class SpanSearch:
         return columns_of([self._end, self._none, *following])
 
     def _look_ahead(self, paths: list[Path], stepper: Stepper) -> list[Path]:
-        """Give paths a draft each, if there is room for that."""
-        most = min(MAX_AHEAD, MAX_DRAFTS.get(stepper.device.type, 0) // len(paths))
-        if stepper.layout == "rows" or not most:  # what a row has read stays read
+        """Give paths a draft each, if their part has room for that."""
+        if stepper.layout == "rows":  # what a row has read stays read
             return paths
+        together = Counter(path.part for path in paths)
         drafted = []
         for path in paths:
+            most = min(MAX_AHEAD, MAX_DRAFTS.get(stepper.device.type, 0) // together[path.part])
             room = min(MAX_SPAN_TOKENS, self._max_positions - path.begin) - len(path.tokens)
             draft = path.answer.constraint.ahead(path.written, min(most, room)) if path.written else []
             drafted.append(replace(path, draft=tuple(draft)))
         return drafted
 
-    def _keep(self, paths: list[Path]) -> list[Path]:
+    def _keep(self, paths: list[Path], read: Counter[int]) -> list[Path]:
         """Leave out, with a warning, what would be too long or too much to follow; the likeliest first."""
         kept: list[Path] = []
         followed: Counter[int] = Counter()
-        of_text: Counter[int] = Counter()
+        of_part: Counter[int] = Counter()
+        reading: Counter[int] = Counter()
         for path in sorted(paths, key=lambda path: -path.log_score):
-            answer, text = path.answer, id(path.answer.constraint)
+            answer, part = path.answer, path.part
             if len(path.tokens) > MAX_SPAN_TOKENS or path.begin + len(path.tokens) > self._max_positions:
                 n = len(path.tokens) - 1
                 answer.warnings[f"a span of {answer.label!r} was not found: it has more than {n} tokens."] = None
-            elif followed[id(answer)] >= MAX_PATHS or of_text[text] >= MAX_PATHS_OF_A_TEXT:
+            elif (
+                followed[id(answer)] >= MAX_PATHS
+                or of_part[part] >= MAX_PATHS_OF_A_TEXT
+                or reading[part] + len(path.tokens) > min(MAX_READ_AT_ONCE, MAX_READ - read[part])
+            ):
                 answer.warnings[
                     f"spans of {answer.label!r} may be missing: more were likely than are followed at once "
                     f"({MAX_PATHS} of a label, {MAX_PATHS_OF_A_TEXT} of a text), and only the likeliest were."
@@ -270,7 +287,8 @@ class SpanSearch:
             else:
                 kept.append(path)
                 followed[id(answer)] += 1
-                of_text[text] += 1
+                of_part[part] += 1
+                reading[part] += len(path.tokens)  # all of them, if it parts from another one
         return kept
 
 

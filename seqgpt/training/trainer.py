@@ -135,7 +135,6 @@ class Trainer(transformers.Trainer):
             raise ModelError("8-bit weights cannot be trained: open the model again, without to_int8().")
         if not examples:
             raise DataError("there are no examples to train on: give at least one.")
-        model.model.float()  # in bfloat16 small steps would be rounded away; args.bf16 computes in it all the same
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
@@ -146,6 +145,8 @@ class Trainer(transformers.Trainer):
             problem = training_set.too_long(index)
             if problem:
                 raise DataError(problem)
+        if model.model.dtype in (torch.bfloat16, torch.float16):
+            model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
             model=model.model,
             args=args,

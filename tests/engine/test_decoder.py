@@ -159,7 +159,7 @@ def test_the_raw_answer_means_the_result(seed, tiny):
                 assert again == spans
 
 
-@pytest.mark.parametrize("model_type", ["qwen3", "gpt_neox", "bloom"])
+@pytest.mark.parametrize("model_type", ["qwen3", "gpt_neox", "gpt2", "bloom"])
 @pytest.mark.parametrize("text", ["Tim is in 上海.", "a a ab", "中丫中七", "é🙂\r\né"])
 def test_spans_are_those_of_the_reference(model_type, text, tiny):
     model = tiny(model_type)
@@ -216,6 +216,33 @@ def test_reading_ahead_changes_nothing_but_the_number_of_passes(model_type, tiny
         assert_alike(result, found[0][0])
         assert needed <= found[0][1]
     assert model_type != "qwen3" or found[3][1] < found[0][1]
+
+
+@pytest.mark.parametrize("bound", ["MAX_PATHS", "MAX_PATHS_OF_A_TEXT", "MAX_READ_AT_ONCE", "MAX_READ"])
+def test_what_is_bounded_does_not_depend_on_the_batch(bound, tiny, monkeypatch):
+    model = tiny("gpt_neox")
+    monkeypatch.setattr(spans, bound, 12)
+    together = model.predict(TEXTS, SPANS, threshold=0.3, batch_size=16)
+    assert any(result.truncated for result in together)
+    for text, result in zip(TEXTS, together, strict=True):
+        assert_alike(result, model.predict(text, SPANS, threshold=0.3))
+
+
+def test_however_much_is_likely_little_is_read(tiny, monkeypatch):
+    """At threshold 0 every beginning is followed, until the bounds."""
+    model, read = tiny("qwen3"), []
+    feed = Stepper.feed
+
+    def counted(self, continuations, *rest):
+        read.append(sum(len(one.tokens) for one in continuations))
+        return feed(self, continuations, *rest)
+
+    monkeypatch.setattr(Stepper, "feed", counted)
+    text, labels = "Tim Cook visited Shanghai, 杰克逊去了上海。" * 2, [f"label {i}" for i in range(8)]
+    result = model.predict(text, labels, threshold=0)
+    assert result.truncated
+    assert max(read) <= spans.MAX_READ_AT_ONCE + spans.MAX_DRAFTS["cpu"]
+    assert sum(read) <= spans.MAX_READ + spans.MAX_READ_AT_ONCE
 
 
 def test_a_span_that_is_too_long_is_left_out_and_says_so(tiny, monkeypatch):

@@ -10,6 +10,7 @@ from seqgpt.engine import forward as forward_module
 from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.tree import Tree
 from seqgpt.errors import ModelError
+from seqgpt.model import SeqGPT
 
 TREES = [
     Tree([3, 4, 5, 6], [[7, 8, 9], [10, 11], [12], [7, 8, 13]]),
@@ -147,6 +148,16 @@ def test_a_head_that_does_more_than_multiply_is_used_whole(tiny, monkeypatch):
     few, _ = forward.start(batch, batch.node > 0, tokens)
     every, _ = forward.start(batch, batch.node > 0)
     torch.testing.assert_close(few, every[:, tokens])
+
+
+@pytest.mark.parametrize("window", [8, 16, 64, 256])
+def test_an_architecture_that_counts_columns_uses_rows(window, tokenizer):
+    config = {"model_type": "gpt_neo", "hidden_size": 32, "num_layers": 2, "num_heads": 4, "window_size": window}
+    config |= {"attention_types": [[["global", "local"], 1]], "max_position_embeddings": 512}
+    model = SeqGPT.from_config(config, tokenizer)
+    assert model.forward.layout == "rows"
+    model.model.config.attention_layers = ["global"] * 2  # as if it did not say so
+    assert TreeForward(model.model).layout == "rows"
 
 
 def test_a_sliding_window_uses_rows(tiny):

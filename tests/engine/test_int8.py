@@ -45,6 +45,12 @@ def test_all_layers_but_the_output_embeddings_have_8_bits(int8):
     assert is_quantized(model)
 
 
+def test_bfloat16_becomes_float32_beside_8_bits(tiny):
+    model = SeqGPT(copy.deepcopy(tiny("llama").model).bfloat16(), tiny("llama").tokenizer).to_int8()
+    assert model.predict(TEXTS[0], TONE).labels
+    assert SeqGPT(model.model, model.tokenizer).int8
+
+
 def test_once_is_enough(int8):
     model = int8("qwen3")
     before = model.predict(TEXTS[0], TONE)

@@ -190,6 +190,26 @@ def test_several_labels_are_written_until_the_answer_ends(released):
             assert SEVERAL.parse(result.raw, text, template=ReleasedTemplate.name).labels == result.labels
 
 
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_text_that_leaves_no_room_for_several_labels_is_read_in_parts(model_type, released):
+    model = released(model_type)
+    for words in range(model.max_positions - 40, model.max_positions, 4):
+        result = model.predict("a " * words, SEVERAL)
+        assert set(result.scores) == set(SEVERAL.labels)
+
+
+def test_several_labels_obey_a_threshold(released):
+    for seed in range(4):
+        model = released("llama", seed)
+        for text in TEXTS:
+            result = model.predict(text, SEVERAL)
+            assert model.predict(text, SEVERAL, threshold=0.9).labels == tuple(
+                label for label in result.labels if result.scores[label] > 0.9
+            )
+            if result.abstained:
+                assert max(result.scores.values()) <= 0.5
+
+
 def test_a_line_that_does_not_end_is_cut_off_and_says_so(released, monkeypatch):
     monkeypatch.setattr(sequential, "MAX_SPAN_TOKENS", 1)
     results = [released("gpt2", seed).predict(TEXTS[0], MANY) for seed in range(4)]
