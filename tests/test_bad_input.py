@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqgpt import AtomicTask
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import SeqGPTError
 from seqgpt.results import result_from_dict
 from tests.engine import reference
+from tests.strategies import quick, tasks, texts
 
 ROOT = Path(__file__).resolve().parent.parent
 HALF = "\ud83d"
@@ -72,6 +75,22 @@ def test_ten_thousand_exclusive_labels_share_one_probability(tiny):
     result = tiny("qwen3").predict("Tim Cook visited 上海.", AtomicTask.classify(labels))
     assert sum(result.scores.values()) == pytest.approx(1, abs=1e-4)
     assert result.label == max(result.scores, key=result.scores.__getitem__)
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seqgpt.engine.reading.MAX_WINDOW_TOKENS", 16)
+        yield
+
+
+@quick
+@given(text=st.lists(texts, min_size=1, max_size=4).map("\n ".join), task=tasks(), flat=st.booleans())
+def test_any_text_may_be_read_in_parts(text, task, flat, tiny, narrow):
+    result = tiny("qwen3", 1).predict(text, task, threshold=0.2, overlap="flat" if flat else "allow")
+    assert (result.text, result.task) == (text, task)  # the results check all else themselves
+    assert not any("no more" in warning for warning in result.warnings)
+    assert result_from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 # One clear error: one line that names the place and shows no more of the value than is needed
