@@ -35,7 +35,7 @@ import transformers
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from seqgpt import AtomicTask, Example, Extraction, Result
+from seqgpt import AtomicTask, Classification, Example, Extraction, Result
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.decoder import Decoder
@@ -380,21 +380,20 @@ def _chunks(model: SeqGPT, examples: list[Example]) -> tuple[list[tuple[int, ...
         for labels in chunks(task.labels) if task.kind == "extract" else [task.labels]:
             part = task.with_labels(labels)
             prompts.append(model.vocabulary.encode(str(template.prompt(part, example.text))))
-            gold = _only(example, part)
-            words = {label: [span["text"] for span in spans] for label, spans in gold.items()} if gold else gold
-            answer = template.answer(part, words if part.kind == "extract" else gold, None)
+            answer = template.answer(part, _only(example, part), None)
             longest = max(longest, len(model.vocabulary.encode(str(answer))))
     return prompts, longest
 
 
-def _only(example: Example, task: AtomicTask) -> Any:
-    if task.kind == "classify":
-        return list(example.gold.labels)  # type: ignore[union-attr]
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for span in example.gold.spans:  # type: ignore[union-attr]
+def _only(example: Example, task: AtomicTask) -> list[str] | dict[str, list[str]]:
+    """Return what the gold answer says of some labels."""
+    if isinstance(example.gold, Classification):
+        return list(example.gold.labels)
+    words: dict[str, list[str]] = {}
+    for span in example.gold.spans:
         if span.label in task.labels:
-            groups.setdefault(span.label, []).append({"text": span.text, "start": span.start})
-    return groups
+            words.setdefault(span.label, []).append(span.text)
+    return words
 
 
 @torch.no_grad()
