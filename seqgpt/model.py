@@ -225,7 +225,7 @@ class SeqGPT:
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
-                ``warnings`` say so. A part has at most 4,096 tokens, even if the model could read more.
+                ``warnings`` say so. With ``"chunk"``, a part has at most 4,096 tokens, even if the model could read more.
             batch_size: Number of texts that are computed together; it does not change the results.
             compat: ``"released"`` computes exactly what the released code of SeqGPT does, for comparison: four beams,
                 no constraint, no probabilities, the head of a long text cut off.
@@ -491,7 +491,7 @@ class SeqGPT:
     def _least(self, threshold: float) -> float:
         """Return what an uncalibrated probability must exceed.
 
-        What was too unlikely to be looked at when the temperatures were fitted stays so, whatever they make of it.
+        What was too unlikely to be looked at when the temperatures were fitted stays so, unless the threshold is lower still.
         """
         raw = self.calibration.raw(threshold)
         return raw if self.calibration.single == 1 else max(raw, min(LOWEST, threshold))
