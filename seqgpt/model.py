@@ -225,7 +225,7 @@ class SeqGPT:
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
-                ``warnings`` say so. With ``"chunk"``, a part has at most 4,096 tokens, even if the model could read more.
+                ``warnings`` say so. With ``"chunk"`` a part has at most 4,096 tokens.
             batch_size: Number of texts that are computed together; it does not change the results.
             compat: ``"released"`` computes exactly what the released code of SeqGPT does, for comparison: four beams,
                 no constraint, no probabilities, the head of a long text cut off.
