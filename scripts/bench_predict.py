@@ -23,6 +23,7 @@ import contextlib
 import json
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -318,7 +319,7 @@ def make_example(
     pool = _pool(language)
     text = ""
     while len(model.vocabulary.encode(text)) < n_tokens:
-        text += (" " if text and language == "en" else "") + draw.choice(pool).text
+        text += (" " if text and language == "en" else "") + re.sub(r"[\t\r\n]", " ", draw.choice(pool).text)
     while len(model.vocabulary.encode(text)) > n_tokens:
         text = text[:-1]
     text = text.rstrip()
