@@ -491,7 +491,7 @@ class SeqGPT:
     def _least(self, threshold: float) -> float:
         """Return what an uncalibrated probability must exceed.
 
-        What was too unlikely to be looked at when the temperatures were fitted stays so, if no lower threshold is asked.
+        What was too unlikely to be looked at when the temperatures were fitted stays so, unless less is asked.
         """
         raw = self.calibration.raw(threshold)
         return raw if self.calibration.single == 1 else max(raw, min(LOWEST, threshold))
