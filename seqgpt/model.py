@@ -115,8 +115,11 @@ class SeqGPT:
 
         Raises:
             ModelError: If there is no model, or it is of a template that this version does not know.
+            ConfigError: If there is no such device or number type.
         """
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        place = _device(device)
+        if not isinstance(dtype, torch.dtype | None):
+            raise ConfigError(f"dtype is {dtype!r}: give one of torch's, such as torch.bfloat16.")
         source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
         said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
         if template is not None and source.settings is None:
@@ -527,6 +530,14 @@ def _told_of(number: int, last: int) -> Iterator[None]:
         if last == 1:
             raise
         raise TextError(f"text {number}: {error}") from None
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    """Return the device where a model computes; by default a GPU, if there is one."""
+    try:
+        return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ConfigError(f"there is no device {device!r}: use 'cpu', or 'cuda' for a GPU.") from error
 
 
 def _default_dtype(device: torch.device) -> torch.dtype:

@@ -75,6 +75,7 @@ def seqgpt(*arguments, stdin="", **environment):
     )
 
 
+@pytest.mark.slow
 def test_a_pipe(folder):
     done = seqgpt("predict", *EXTRACT, "--input", "-", stdin=LINE, SEQGPT_MODEL=str(folder))
     assert (done.returncode, done.stderr.decode()) == (0, "")

@@ -171,7 +171,7 @@ def test_a_text_that_is_too_long_is_an_error(model):
 DESCRIBED = {f"label {i}": f"description number {i} " * 4 for i in range(16)}
 
 
-@pytest.mark.parametrize("text", ["Tim Cook visited Shanghai.", "Tim Cook visited Shanghai. " * 60])
+@pytest.mark.parametrize("text", ["Tim Cook visited Shanghai.", "Tim Cook visited Shanghai. " * 24])
 def test_long_descriptions_are_read_in_groups(text, model):
     """Of an extraction, or several labels, each label is answered as if its group were asked alone."""
     spans, several = AtomicTask.extract(DESCRIBED), AtomicTask.classify(DESCRIBED, multi_label=True)
@@ -488,6 +488,12 @@ def test_the_released_model_is_known_by_its_tokenizer(released, tmp_path):
     assert again.info() == opened.info() == model.info()
     tasks = [PEOPLE, AtomicTask.classify(["good", "bad"])]
     assert again.predict(TEXTS[:2], tasks) == model.predict(TEXTS[:2], tasks)
+
+
+@pytest.mark.parametrize(("option", "value"), [("device", "gpu"), ("dtype", "bf16")])
+def test_devices_and_number_types_are_those_of_torch(option, value, folder):
+    with pytest.raises(ConfigError, match=f"{value}': (use|give) "):
+        SeqGPT.from_pretrained(folder, **{option: value})
 
 
 def test_a_model_may_be_said_to_be_of_a_template(released, tmp_path):
