@@ -285,6 +285,7 @@ def test_ten_recipes_are_shipped():
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.slow
 def test_every_row_of_every_split_converts(name, data_root):
     shipped = load_recipe(name)
     entry = next(e for e in json.loads((data_root / "manifest.json").read_text("utf-8")) if e["name"] == name)

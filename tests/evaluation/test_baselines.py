@@ -105,6 +105,7 @@ def test_what_cannot_be_fitted(call, message):
     ("name", "plain", "kept"),
     [("cluener", 0.548, 0.588), ("hwu64_slots", 0.473, 0.656), ("wnut_17", 0.0, 0.0)],
 )
+@pytest.mark.slow
 def test_dictionaries_on_real_data(name, plain, kept, data_root):
     recipe = load_recipe(name)
     train, test = (recipe.examples(split, data_root=data_root) for split in ("train", "test"))
