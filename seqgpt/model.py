@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import Any, Unpack, cast, overload
 
 import torch
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.calibration import LOWEST, Calibration, fit
 from seqgpt.engine import released_code, sequential
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
-from seqgpt.engine.forward import TreeForward, embedding_rows
-from seqgpt.engine.groups import unite
+from seqgpt.engine.answering import Answering
+from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.int8 import is_quantized, quantize
 from seqgpt.engine.plan import Plan, make_plan
-from seqgpt.engine.reading import Part, Reader
+from seqgpt.engine.reading import Reader
 from seqgpt.engine.sequential import SequentialDecoder
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.engine.windows import Window, cut_off, join
 from seqgpt.errors import ConfigError, DataError, ModelError, TextError
 from seqgpt.examples import Example
 from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
+from seqgpt.model_template import default_settings, known_template, prepare
 from seqgpt.options import (
     Compat,
     MaxLength,
@@ -42,7 +41,7 @@ from seqgpt.options import (
 )
 from seqgpt.results import Extraction, Result
 from seqgpt.tasks import AtomicTask, Labels, check_text
-from seqgpt.templates import DEFAULT_TEMPLATE, Template, get_template
+from seqgpt.templates import DEFAULT_TEMPLATE
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.templates.released import GEN, ReleasedTemplate
 from seqgpt.tokenizer import add_marks
@@ -74,16 +73,13 @@ class SeqGPT:
         threshold: float | None = None,
         calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     ) -> None:
-        self.template = _get_template(template)
+        self.template = known_template(template)
         self.model = model
         self.tokenizer = tokenizer
         self.trained = trained
         self.calibration = calibration
-        self.threshold = _settings(self.template.name).threshold if threshold is None else threshold
-        if isinstance(self.template, MarksTemplate):
-            _give_marks(model, tokenizer)
-        else:
-            _check_begin_of_answer(tokenizer)
+        self.threshold = default_settings(self.template.name).threshold if threshold is None else threshold
+        prepare(model, tokenizer, self.template)
         self._parameters = sum(weight.numel() for weight in model.parameters())
 
     @classmethod
@@ -123,12 +119,12 @@ class SeqGPT:
         source = find(path_or_id, revision=revision, use_safetensors=use_safetensors)
         said = read_settings(source.settings) if source.settings else Settings(DEFAULT_TEMPLATE, trained=False)
         if template is not None and source.settings is None:
-            said = _settings(template)
+            said = default_settings(template)
         if template not in (None, said.template):
             raise ModelError(
                 f"the model at {str(path_or_id)!r} is of template {said.template!r}, not {template!r}: leave it out."
             )
-        _get_template(said.template)  # first: the weights may be large
+        known_template(said.template)  # first: the weights may be large
         tokenizer, model = load(
             source,
             dtype=dtype or _default_dtype(place),
@@ -136,7 +132,7 @@ class SeqGPT:
             use_safetensors=use_safetensors,
         )
         if template is None and source.settings is None and str(GEN) in tokenizer.get_vocab():
-            said = _settings(ReleasedTemplate.name)
+            said = default_settings(ReleasedTemplate.name)
         opened = cls(
             model,
             tokenizer,
@@ -357,42 +353,18 @@ class SeqGPT:
         if options.compat:
             results = self._as_released(pairs, options.compat)
         else:
-            results = self._constrained(pairs, numbers, options, progress=progress)
+            with self._evaluating():
+                results = self._answering.answer(
+                    pairs,
+                    numbers,
+                    options,
+                    threshold=self.threshold,
+                    calibration=self.calibration,
+                    progress=progress,
+                )
         if options.overlap == "allow":
             return results
         return [result.flat() if isinstance(result, Extraction) else result for result in results]
-
-    def _constrained(
-        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], options: Options, *, progress: bool
-    ) -> list[Result]:
-        """Answer each pair with the decoder: long descriptions in groups, and long texts in parts."""
-        asked = []
-        for number, (text, task) in zip(numbers, pairs, strict=True):
-            with _told_of(number, numbers[-1]):
-                asked.append(self._reader.groups(check_text(text), task, options.max_length))
-        if max(map(len, asked), default=1) > 1:
-            each = [(text, group.task) for (text, _), members in zip(pairs, asked, strict=True) for group in members]
-            those = [number for number, members in zip(numbers, asked, strict=True) for _ in members]
-            answers = iter(self._in_parts(each, those, options, progress=progress))
-            found = [[next(answers) for _ in members] for members in asked]
-            return [
-                unite(text, task, members, results) if len(members) > 1 else results[0]
-                for (text, task), members, results in zip(pairs, asked, found, strict=True)
-            ]
-        return self._in_parts(pairs, numbers, options, progress=progress)
-
-    def _in_parts(
-        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], options: Options, *, progress: bool
-    ) -> list[Result]:
-        """Answer each pair, long texts in parts."""
-        parts = self._parts(pairs, numbers, options.max_length)
-        plans = [plan for members in parts for _, plan in members]
-        answered = iter(self._compute(plans, options, progress=progress))
-        results = []
-        for (text, task), members in zip(pairs, parts, strict=True):
-            found = [self.calibration.result(next(answered)) for _ in members]
-            results.append(_whole(text, task, [window for window, _ in members], found))
-        return results
 
     def _as_released(self, pairs: Sequence[tuple[str, AtomicTask]], compat: Compat) -> list[Result]:
         """Answer each pair as the released code does."""
@@ -404,22 +376,8 @@ class SeqGPT:
         with self._evaluating():
             return [released_code.answer(self.model, self.tokenizer, check_text(text), task) for text, task in pairs]
 
-    def _compute(self, plans: Sequence[Plan], options: Options, *, progress: bool) -> list[Result]:
-        """Answer plans, those of like length together."""
-        given = options.threshold if isinstance(options.threshold, float | int) else self.threshold
-        least = self._least(given)
-        by_label = {label: self._least(value) for label, value in options.by_label.items()}
-        results: dict[int, Result] = {}
-        quiet = not progress or len(plans) <= options.batch_size
-        with self._evaluating(), tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
-            for members in _batches(plans, options.batch_size):
-                answers = self._decoder.answer([plans[i] for i in members], least, by_label)
-                results.update(zip(members, answers, strict=True))
-                bar.update(len(members))
-        return [results[i] for i in range(len(plans))]
-
     def to_int8(self) -> SeqGPT:
-        """Compute with 8-bit weights from now on, on a CPU: about three times as fast for models of 25M and more.
+        """Compute with 8-bit weights from now on, on a CPU: about twice as fast for models of 25M and more.
 
         Scores differ by about a hundredth from those of float32, and a little with what else is in a batch. The model
         can then be neither trained nor saved.
@@ -483,33 +441,13 @@ class SeqGPT:
         return min(self.tokenizer.model_max_length, _DEFAULT_POSITIONS)
 
     @cached_property
-    def _decoder(self) -> Decoder | SequentialDecoder:
+    def _answering(self) -> Answering:
         decoder = Decoder if isinstance(self.template, MarksTemplate) else SequentialDecoder
-        return decoder(self.forward, self.vocabulary, self.max_positions)
+        return Answering(self._reader, decoder(self.forward, self.vocabulary, self.max_positions))
 
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self._plan, self.vocabulary, self.max_positions)
-
-    def _least(self, threshold: float) -> float:
-        """Return what an uncalibrated probability must exceed.
-
-        What was too unlikely to be looked at when the temperatures were fitted stays so, unless less is asked.
-        """
-        raw = self.calibration.raw(threshold)
-        return raw if self.calibration.single == 1 else max(raw, min(LOWEST, threshold))
-
-    def _parts(
-        self, pairs: Sequence[tuple[str, AtomicTask]], numbers: Sequence[int], max_length: MaxLength
-    ) -> list[list[Part]]:
-        """Return for each pair the parts in which its text is read."""
-        parts: list[list[Part]] = []
-        planned: dict[int, Plan] = {}  # the last plan of each task
-        for number, (text, task) in zip(numbers, pairs, strict=True):
-            with _told_of(number, numbers[-1]):
-                parts.append(self._reader.parts(text, task, max_length, planned.get(id(task))))
-                planned[id(task)] = parts[-1][-1].plan
-        return parts
 
     def _plan(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan:
         if isinstance(self.template, MarksTemplate):
@@ -519,17 +457,6 @@ class SeqGPT:
     def __repr__(self) -> str:
         size = f"{self._parameters / 1e6:.1f}M parameters"
         return f"SeqGPT({self.model.config.model_type}, {size}, template {self.template.name!r})"
-
-
-@contextmanager
-def _told_of(number: int, last: int) -> Iterator[None]:
-    """Say in an error which text it is of, if there are several."""
-    try:
-        yield
-    except TextError as error:
-        if last == 1:
-            raise
-        raise TextError(f"text {number}: {error}") from None
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -544,64 +471,3 @@ def _default_dtype(device: torch.device) -> torch.dtype:
     """Return the number type of weights; on a CPU results should not depend on which one it is."""
     has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if has_bf16 else torch.float32
-
-
-def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:
-    """Return the result of a text from those of its parts."""
-    if windows[0].text == text:
-        return results[0]
-    if len(windows) > 1 or windows[0].text == text.strip():
-        return join(text, task, windows, results)
-    return cut_off(text, task, windows[0], results[0])
-
-
-def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
-    """Group plans of like length, the longest first, so that little is padding and memory peaks at once."""
-    order = sorted(range(len(plans)), key=lambda i: -len(plans[i].prompt) - sum(map(len, plans[i].branches)))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
-
-
-def _give_marks(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Add the marks to tokenizer and model; a new mark starts as the mean of the words that name it."""
-    added = add_marks(tokenizer, MARKS)
-    size = embedding_rows(model)
-    if len(tokenizer) > size:
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    with torch.no_grad():
-        for mark, words in MARKS.items():
-            index = cast(int, tokenizer.convert_tokens_to_ids(str(mark)))
-            if mark not in added and index < size:
-                continue
-            ids = tokenizer(words, add_special_tokens=False)["input_ids"]
-            # One table if input and output embeddings are tied: then the second assignment repeats the first.
-            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-                for table in layer.parameters():  # the weight, and the bias of the few that have one
-                    table[index] = table[ids].mean(dim=0)
-
-
-def _get_template(name: str | None) -> Template:
-    """Return the template of that name, if models of it can be run."""
-    try:
-        template = get_template(name)
-    except ModelError as error:
-        raise ModelError(
-            f"the model is of template {name!r}, which this version of seqgpt does not know: open it with the version "
-            "that saved it, or train it again."
-        ) from error
-    return template
-
-
-def _settings(template: str) -> Settings:
-    """Return the settings of a trained model that has none; what the released one writes counts, likely or not."""
-    return Settings(template, threshold=0.0 if template == ReleasedTemplate.name else DEFAULT_THRESHOLD)
-
-
-def _check_begin_of_answer(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise a ``ModelError`` if a tokenizer lacks the mark of the released template; see that no words become it."""
-    if str(GEN) not in tokenizer.get_vocab():
-        raise ModelError(
-            f"the tokenizer has no token {GEN}, which begins the answers of template {ReleasedTemplate.name!r}: open a "
-            "model that was trained with it, or leave template out."
-        )
-    add_marks(tokenizer, [GEN])

@@ -1,0 +1,140 @@
+"""Answers to many questions: descriptions in groups, long texts in parts, plans of like length computed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tqdm.auto import tqdm
+
+from seqgpt.calibration import LOWEST, Calibration
+from seqgpt.engine.decoder import Decoder
+from seqgpt.engine.groups import unite
+from seqgpt.engine.plan import Plan
+from seqgpt.engine.reading import Part, Reader
+from seqgpt.engine.sequential import SequentialDecoder
+from seqgpt.engine.windows import Window, cut_off, join
+from seqgpt.errors import TextError
+from seqgpt.options import MaxLength, Options
+from seqgpt.results import Result
+from seqgpt.tasks import AtomicTask, check_text
+
+Pairs = Sequence[tuple[str, AtomicTask]]
+"""Texts, and what is asked of each."""
+
+
+class Answering:
+    """Answers tasks on texts of any length.
+
+    Args:
+        reader: Decides what is read at once.
+        decoder: Answers what is read at once.
+    """
+
+    def __init__(self, reader: Reader, decoder: Decoder | SequentialDecoder) -> None:
+        self._reader = reader
+        self._decoder = decoder
+
+    def answer(
+        self,
+        pairs: Pairs,
+        numbers: Sequence[int],
+        options: Options,
+        *,
+        threshold: float,
+        calibration: Calibration,
+        progress: bool,
+    ) -> list[Result]:
+        """Answer each pair.
+
+        Args:
+            pairs: Texts and tasks.
+            numbers: The number of each pair's text, as the caller counts.
+            options: What the caller chose.
+            threshold: The threshold where the caller chose none.
+            calibration: The temperatures of the scores.
+            progress: Show a progress bar, if there is more than one batch.
+
+        Raises:
+            TextError: If a text is empty, or too long to be read even in parts.
+        """
+        asked = []
+        for number, (text, task) in zip(numbers, pairs, strict=True):
+            with _told_of(number, numbers[-1]):
+                asked.append(self._reader.groups(check_text(text), task, options.max_length))
+        each = [(text, group.task) for (text, _), members in zip(pairs, asked, strict=True) for group in members]
+        those = [number for number, members in zip(numbers, asked, strict=True) for _ in members]
+        parts = self._parts(each, those, options.max_length)
+        plans = [plan for members in parts for _, plan in members]
+        given = options.threshold if isinstance(options.threshold, float | int) else threshold
+        least = _least(given, calibration)
+        by_label = {label: _least(value, calibration) for label, value in options.by_label.items()}
+        computed = iter(self._compute(plans, options.batch_size, least, by_label, progress=progress))
+        answered = iter(
+            _whole(text, task, [part.window for part in members], [calibration.result(next(computed)) for _ in members])
+            for (text, task), members in zip(each, parts, strict=True)
+        )
+        results = []
+        for (text, task), members in zip(pairs, asked, strict=True):
+            found = [next(answered) for _ in members]
+            results.append(unite(text, task, members, found) if len(members) > 1 else found[0])
+        return results
+
+    def _parts(self, pairs: Pairs, numbers: Sequence[int], max_length: MaxLength) -> list[list[Part]]:
+        """Return for each pair the parts in which its text is read."""
+        parts: list[list[Part]] = []
+        planned: dict[int, Plan] = {}  # the last plan of each task
+        for number, (text, task) in zip(numbers, pairs, strict=True):
+            with _told_of(number, numbers[-1]):
+                parts.append(self._reader.parts(text, task, max_length, planned.get(id(task))))
+                planned[id(task)] = parts[-1][-1].plan
+        return parts
+
+    def _compute(
+        self, plans: Sequence[Plan], batch_size: int, least: float, by_label: dict[str, float], *, progress: bool
+    ) -> list[Result]:
+        """Answer plans, those of like length together."""
+        results: dict[int, Result] = {}
+        quiet = not progress or len(plans) <= batch_size
+        with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
+            for members in _batches(plans, batch_size):
+                answers = self._decoder.answer([plans[i] for i in members], least, by_label)
+                results.update(zip(members, answers, strict=True))
+                bar.update(len(members))
+        return [results[i] for i in range(len(plans))]
+
+
+def _least(threshold: float, calibration: Calibration) -> float:
+    """Return what an uncalibrated probability must exceed.
+
+    What was too unlikely to be looked at when the temperatures were fitted stays so, unless less is asked.
+    """
+    raw = calibration.raw(threshold)
+    return raw if calibration.single == 1 else max(raw, min(LOWEST, threshold))
+
+
+@contextmanager
+def _told_of(number: int, last: int) -> Iterator[None]:
+    """Say in an error which text it is of, if there are several."""
+    try:
+        yield
+    except TextError as error:
+        if last == 1:
+            raise
+        raise TextError(f"text {number}: {error}") from None
+
+
+def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:
+    """Return the result of a text from those of its parts."""
+    if windows[0].text == text:
+        return results[0]
+    if len(windows) > 1 or windows[0].text == text.strip():
+        return join(text, task, windows, results)
+    return cut_off(text, task, windows[0], results[0])
+
+
+def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:
+    """Group plans of like length, the longest first, so that little is padding and memory peaks at once."""
+    order = sorted(range(len(plans)), key=lambda i: -len(plans[i].prompt) - sum(map(len, plans[i].branches)))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
