@@ -24,13 +24,14 @@ from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextE
 from seqgpt.examples import QUESTION_KEYS, OnBadRow, check_keys, notes_of, parse_records, read_records
 from seqgpt.options import MaxLength, Overlap
 from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.tasks import AtomicTask
+from seqgpt.texts import check_text
 
 if TYPE_CHECKING:
     from seqgpt.model import SeqGPT
 
 _PREDICT_AT_ONCE = 512
-_TASK_KEYS = {"task", "labels", "multi_label", "none", "name"}  # a line with any of them has a task of its own
+_TASK_KEYS = {"task", "labels", "multi_label", "none", "about", "name"}  # a line with any of them has a task of its own
 
 
 class Question(NamedTuple):

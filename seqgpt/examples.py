@@ -3,7 +3,8 @@
     {"text": "…", "task": "extract", "labels": ["人物", "地点"], "answer": {"人物": [{"text": "乔丹", "start": 9}]}}
     {"text": "…", "task": "classify", "labels": ["praise", "complaint"], "answer": ["praise"]}
 
-``labels`` may be ``{label: description}``; ``multi_label`` and ``none`` stand where they are true; ``id``, ``family``
+``labels`` may be ``{label: description}``; ``multi_label`` and ``none`` stand where they are true, ``about`` where the
+task is not about the whole text (see :mod:`seqgpt.about`); ``id``, ``family``
 and ``language`` are optional. The same format serves training data, gold files and, without ``answer``, texts to
 predict.
 """
@@ -20,12 +21,13 @@ from typing import Any, Literal, get_args
 from seqgpt.errors import DataError, GroundingError, LabelError, SeqGPTError, TextError, did_you_mean
 from seqgpt.grounding import by_label, ground, occurrences
 from seqgpt.results import Extraction, Result, Span
-from seqgpt.tasks import AtomicTask, check_text, half_surrogate
+from seqgpt.tasks import AtomicTask
 from seqgpt.templates.base import gold_labels
+from seqgpt.texts import check_text, half_surrogate
 
 OnBadRow = Literal["error", "skip"]
 
-_KEYS = ("text", "task", "labels", "answer", "multi_label", "none", "id", "family", "language")
+_KEYS = ("text", "task", "labels", "answer", "multi_label", "none", "about", "id", "family", "language")
 _NOTES = ("id", "family", "language")
 QUESTION_KEYS = (*_KEYS, "name")
 """The keys of a text to predict: those of an example, whose answer is not looked at, and the name of the task."""

@@ -40,10 +40,11 @@ from seqgpt.options import (
     by_name,
 )
 from seqgpt.results import Extraction, Result
-from seqgpt.tasks import AtomicTask, Labels, check_text
+from seqgpt.tasks import AtomicTask, Labels
 from seqgpt.templates import DEFAULT_TEMPLATE
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.templates.released import GEN, ReleasedTemplate
+from seqgpt.texts import check_text
 from seqgpt.tokenizer import add_marks
 
 _DEFAULT_POSITIONS = 2048

@@ -10,11 +10,13 @@ Source: the two atomic tasks of SeqGPT (arXiv 2308.10529, section 3).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from seqgpt.errors import DataError, LabelError, TextError, did_you_mean, shown
+from seqgpt.about import About, AboutLike, about_to_json, as_about, wording
+from seqgpt.errors import DataError, LabelError, did_you_mean, shown
+from seqgpt.texts import check_text, half_surrogate
 
 if TYPE_CHECKING:
     from seqgpt.rendered import Rendered
@@ -38,6 +40,7 @@ class AtomicTask:
         multi_label: Classification only: several labels may hold, each answered by itself.
         none: Single-label classification only: "none of these" is an answer.
         name: The key of this task's result when several tasks are asked at once.
+        about: What is asked about, where it is not the whole text: words, or places in the text.
     """
 
     kind: TaskKind
@@ -46,12 +49,14 @@ class AtomicTask:
     multi_label: bool = False
     none: bool = False
     name: str = ""
+    about: tuple[About, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in ("extract", "classify"):
             raise LabelError(f"unknown task {self.kind!r}: use 'extract' or 'classify'.")
         object.__setattr__(self, "labels", _checked_labels(self.labels))
         object.__setattr__(self, "descriptions", _checked_descriptions(self.descriptions))
+        object.__setattr__(self, "about", as_about(self.about))
         for label in self.descriptions:
             self.require(label)
         if self.kind == "extract" and (self.multi_label or self.none):
@@ -66,11 +71,13 @@ class AtomicTask:
             object.__setattr__(self, "name", self.kind)
 
     @classmethod
-    def extract(cls, labels: Labels, *, name: str = "") -> AtomicTask:
+    def extract(cls, labels: Labels, *, about: AboutLike | Iterable[AboutLike] = (), name: str = "") -> AtomicTask:
         """Ask for all spans that answer each label: a type, a description or a question.
 
         Args:
             labels: A list of labels, or ``{label: description}``.
+            about: What the labels ask about, such as the person whose ``"employer"`` is looked for: words or a span,
+                or several.
             name: The key of the result when several tasks are asked at once.
 
         Raises:
@@ -78,26 +85,40 @@ class AtomicTask:
 
         >>> AtomicTask.extract(["person", "place"]).labels
         ('person', 'place')
+        >>> AtomicTask.extract(["employer", "birthplace"], about="Ada Lovelace")
+        AtomicTask.extract(['employer', 'birthplace'], about=['Ada Lovelace'])
         """
-        return cls("extract", *_split_labels(labels), name=name)
+        return cls("extract", *_split_labels(labels), name=name, about=as_about(about))
 
     @classmethod
-    def classify(cls, labels: Labels, *, multi_label: bool = False, none: bool = False, name: str = "") -> AtomicTask:
-        """Ask which labels hold for the whole text.
+    def classify(
+        cls,
+        labels: Labels,
+        *,
+        multi_label: bool = False,
+        none: bool = False,
+        about: AboutLike | Iterable[AboutLike] = (),
+        name: str = "",
+    ) -> AtomicTask:
+        """Ask which labels hold for the whole text, or for what is asked about.
 
         Args:
             labels: A list of labels, or ``{label: description}``.
             multi_label: Several labels may hold, or none; each is answered by itself.
             none: Single-label only: "none of these" is an answer.
+            about: What is classified, given the text: an aspect, a mention, two mentions, a second sentence, a
+                question that the labels answer.
             name: The key of the result when several tasks are asked at once.
 
         Raises:
             LabelError: If a label is empty or repeated.
 
+        >>> AtomicTask.classify(["good", "bad"], about="battery life").about
+        ('battery life',)
         >>> AtomicTask.classify({"praise": "the writer is pleased", "complaint": "something went wrong"}).labels
         ('praise', 'complaint')
         """
-        return cls("classify", *_split_labels(labels), multi_label=multi_label, none=none, name=name)
+        return cls("classify", *_split_labels(labels), multi_label, none, name, as_about(about))
 
     def prompt(self, text: str, *, template: str | None = None) -> Rendered:
         """Show what the model reads of text and task: a string, whose ``pieces`` tell structure from words.
@@ -108,6 +129,7 @@ class AtomicTask:
         Raises:
             TextError: If the text is empty.
             LabelError: If the template cannot write a label.
+            GroundingError: If the task is about a place that is not in the text.
         """
         check_text(text)
         return _template(template).prompt(self, text)
@@ -166,7 +188,7 @@ class AtomicTask:
         for label in labels:
             self.require(label)
         kept = {label: self.descriptions[label] for label in labels if label in self.descriptions}
-        return AtomicTask(self.kind, tuple(labels), kept, self.multi_label, self.none, self.name)
+        return replace(self, labels=tuple(labels), descriptions=kept)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the task as plain JSON values, the defaults left out."""
@@ -177,6 +199,8 @@ class AtomicTask:
         for key in ("multi_label", "none"):
             if getattr(self, key):
                 record[key] = True
+        if self.about:
+            record["about"] = about_to_json(self.about)
         if self.name != self.kind:
             record["name"] = self.name
         return record
@@ -199,38 +223,16 @@ class AtomicTask:
         if not isinstance(name, str):
             raise DataError(f"the name of a task must be a string, not {name!r}: write it in quotes.")
         flags = {key: record.get(key, False) for key in ("multi_label", "none")}
-        return cls(record["task"], *_split_labels(record["labels"]), **flags, name=name)
+        about = as_about(record.get("about") or ())
+        return cls(record["task"], *_split_labels(record["labels"]), **flags, name=name, about=about)
 
     def __repr__(self) -> str:
         options = [f"{key}=True" for key in ("multi_label", "none") if getattr(self, key)]
+        if self.about:
+            options.append(f"about={[wording(one) for one in self.about]}")
         if self.name != self.kind:
             options.append(f"name={self.name!r}")
         return f"AtomicTask.{self.kind}({', '.join([_brief(self.labels), *options])})"
-
-
-def check_text(text: object) -> str:
-    """Return ``text`` if it is a non-empty string that UTF-8 can write; raise a ``TextError`` otherwise."""
-    if not isinstance(text, str):
-        raise TextError(f"a text must be a string, not {type(text).__name__}: pass str, or a list of str for several.")
-    if not text.strip():
-        raise TextError("the text is empty: give at least one character that is not white space.")
-    half = half_surrogate(text)
-    if half is not None:
-        raise TextError(f"the text has half of a surrogate pair at {half}: decode it with errors='replace' first.")
-    return text
-
-
-def half_surrogate(words: str) -> int | None:
-    """Return where half of a surrogate pair stands, which no file can hold; None if there is none.
-
-    >>> half_surrogate("ab" + chr(0xD83D)), half_surrogate("ab😀")
-    (2, None)
-    """
-    try:
-        words.encode()
-    except UnicodeEncodeError as error:
-        return error.start
-    return None
 
 
 def _template(name: str | None) -> Template:

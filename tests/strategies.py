@@ -85,9 +85,10 @@ def tasks(draw: st.DrawFn, words: st.SearchStrategy[str] = words) -> AtomicTask:
     """Draw a task of any kind."""
     labels = draw(labelled(words))
     kind = draw(st.sampled_from(["extract", "one", "one or none", "several"]))
+    about = draw(st.lists(words, max_size=2))
     if kind == "extract":
-        return AtomicTask.extract(labels)
-    return AtomicTask.classify(labels, multi_label=kind == "several", none=kind == "one or none")
+        return AtomicTask.extract(labels, about=about)
+    return AtomicTask.classify(labels, multi_label=kind == "several", none=kind == "one or none", about=about)
 
 
 @st.composite

@@ -330,7 +330,7 @@ def test_evaluate(model, tmp_path, capfd):
     assert "examples" in err
     report = json.loads(path.read_text(encoding="utf-8"))
     assert (report["model"], report["split"], report["limit"]) == (str(model), "test", 8)
-    assert report["info"]["template"] == "seqgpt-marks-3"
+    assert report["info"]["template"] == "seqgpt-marks-4"
     assert sum(one["n"] for one in report["data_sets"]) == 8
     assert all({"metrics", "per_label", "baselines"} <= one.keys() for one in report["data_sets"])
     assert all(one["baselines"] for one in report["data_sets"])

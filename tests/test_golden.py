@@ -17,7 +17,7 @@ from seqgpt.templates import Gold, get_template
 from seqgpt.templates.marks import MARKS
 
 FOLDER = Path(__file__).parent / "golden"
-TEMPLATES = ["seqgpt-marks-3", "seqgpt-560m"]
+TEMPLATES = ["seqgpt-marks-4", "seqgpt-560m"]
 
 CASES: dict[str, tuple[str, AtomicTask, Gold]] = {
     "en: entities, one label absent": (
@@ -49,6 +49,16 @@ CASES: dict[str, tuple[str, AtomicTask, Gold]] = {
         "昨天四川发生地震。",
         AtomicTask.extract(["事件地震的时间", "事件地震的地点"]),
         {"事件地震的时间": ["昨天"], "事件地震的地点": ["四川"]},
+    ),
+    "en: about two mentions, the second occurrence of one": (
+        "Ann met Bob, and Ann left.",
+        AtomicTask.classify(["friend of", "employer of"], none=True, about=[{"text": "Ann", "start": 17}, "Bob"]),
+        [],
+    ),
+    "zh: about a mention": (
+        "乔布斯创办了苹果，总部在库比蒂诺。",
+        AtomicTask.extract(["总部地点", "创始人"], about="苹果"),
+        {"总部地点": ["库比蒂诺"], "创始人": ["乔布斯"]},
     ),
     "en: one label": (
         "The soup was cold.",
@@ -116,7 +126,7 @@ def test_golden_answers_are_read_back(title):
 def test_marks_are_as_they_were():
     """Their order is that of their token ids, and their words start their embeddings: models depend on both."""
     assert " ".join(MARKS) == (
-        "<|text|> <|extract|> <|classify|> <|select|> <|label|> <|means|> <|answer|> "
+        "<|text|> <|about|> <|extract|> <|classify|> <|select|> <|label|> <|means|> <|answer|> "
         "<|is|> <|skip|> <|end|> <|none|> <|yes|>"
     )
     assert [get_template(name).name for name in TEMPLATES] == TEMPLATES

@@ -205,12 +205,12 @@ SENTENCES = "Tim Cook visited Shanghai. 杰克逊去了上海。 Nothing else ha
 
 def test_a_long_text_is_read_in_parts(model):
     text = SENTENCES * 20
-    result = model.predict(text, ["person", "地点"], threshold=0.7)
+    result = model.predict(text, ["person", "地点"], threshold=0.2)
     assert result.text == text
     assert result.warnings[0].startswith("the text was read in ")
     assert not result.truncated
     assert max(span.end for span in result.spans) > len(text) // 2
-    short = model.predict(SENTENCES, ["person", "地点"], threshold=0.7)
+    short = model.predict(SENTENCES, ["person", "地点"], threshold=0.2)
     assert short.warnings == ()
 
 
@@ -278,7 +278,7 @@ def test_options_have_known_values(model, option):
 
 def test_flat_spans_do_not_overlap(model):
     text = "Tim Cook visited Shanghai, 杰克逊去了上海。"
-    nested = model.predict(text, ["person", "地点"], threshold=0.05)
+    nested = model.predict(text, ["person", "地点"], threshold=0.2)
     flat = model.predict(text, ["person", "地点"], threshold=0.05, overlap="flat")
     assert set(flat.spans) < set(nested.spans)
     places = sorted((span.start, span.end) for span in flat.spans)
@@ -421,13 +421,13 @@ def test_info_says_what_a_model_is(model):
         "parameters": 57024,
         "dtype": "float32",
         "vocabulary_size": 600,
-        "template": "seqgpt-marks-3",
+        "template": "seqgpt-marks-4",
         "threshold": 0.5,
         "max_positions": 512,
         "layout": "tree",
         "notes": [],
     }
-    assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-3')"
+    assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-4')"
 
 
 def test_the_same_seed_gives_the_same_weights(tokenizer, model):
@@ -500,10 +500,10 @@ def test_a_model_may_be_said_to_be_of_a_template(released, tmp_path):
     model = released("bloom")
     model.model.save_pretrained(tmp_path / "plain")
     model.tokenizer.save_pretrained(tmp_path / "plain")
-    opened = SeqGPT.from_pretrained(tmp_path / "plain", template="seqgpt-marks-3")
-    assert (opened.template.name, opened.trained, opened.threshold) == ("seqgpt-marks-3", True, 0.5)
+    opened = SeqGPT.from_pretrained(tmp_path / "plain", template="seqgpt-marks-4")
+    assert (opened.template.name, opened.trained, opened.threshold) == ("seqgpt-marks-4", True, 0.5)
     opened.save_pretrained(tmp_path / "saved")
-    with pytest.raises(ModelError, match="is of template 'seqgpt-marks-3', not 'seqgpt-560m': leave it out"):
+    with pytest.raises(ModelError, match="is of template 'seqgpt-marks-4', not 'seqgpt-560m': leave it out"):
         SeqGPT.from_pretrained(tmp_path / "saved", template="seqgpt-560m")
 
 
@@ -536,7 +536,7 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    settings = {"format": 1, "template": "seqgpt-marks-3", "trained": True, "threshold": 0.5}
+    settings = {"format": 1, "template": "seqgpt-marks-4", "trained": True, "threshold": 0.5}
     settings["calibration"] = {"choice": 1.0, "single": 1.0}
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 
@@ -544,7 +544,7 @@ def test_a_model_is_saved_without_pickles(folder):
 def test_saving_does_not_train(tokenizer, folder, tmp_path):
     SeqGPT.from_config(tiny_config("qwen3"), tokenizer).save_pretrained(tmp_path / "untrained")
     assert not SeqGPT.from_pretrained(tmp_path / "untrained").trained
-    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-3"}')  # as written before
+    (folder / "seqgpt.json").write_text('{"format": 1, "template": "seqgpt-marks-4"}')  # as written before
     assert SeqGPT.from_pretrained(folder).trained
 
 
@@ -671,12 +671,12 @@ def test_weights_of_another_kind_of_model(folder):
     [
         ("{ not JSON", "is not JSON"),
         ("[1]", "is not of seqgpt"),
-        ('{"template": "seqgpt-marks-3"}', "is not of seqgpt"),
-        ('{"format": 99, "template": "seqgpt-marks-3"}', "is of format 99, this version reads 1: update seqgpt"),
+        ('{"template": "seqgpt-marks-4"}', "is not of seqgpt"),
+        ('{"format": 99, "template": "seqgpt-marks-4"}', "is of format 99, this version reads 1: update seqgpt"),
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
-        ('{"format": 1, "template": "seqgpt-marks-3", "trained": "no"}', "says 'no' of trained, not true or false"),
-        ('{"format": 1, "template": "seqgpt-marks-3", "threshold": 2}', "says 2 of threshold, not a probability below"),
+        ('{"format": 1, "template": "seqgpt-marks-4", "trained": "no"}', "says 'no' of trained, not true or false"),
+        ('{"format": 1, "template": "seqgpt-marks-4", "threshold": 2}', "says 2 of threshold, not a probability below"),
     ],
 )
 def test_settings_that_cannot_be_read(settings, words, folder):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 
 from seqgpt.errors import DataError, LabelError, ModelError, TextError
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.tasks import AtomicTask
+from seqgpt.texts import check_text
 from tests.strategies import quick, tasks
 
 HALF = "\ud83d"
@@ -124,5 +125,5 @@ def test_wrong_texts(text, message):
 
 
 def test_unknown_template():
-    with pytest.raises(ModelError, match=r"unknown template 'seqgpt-marks'.* Did you mean 'seqgpt-marks-3'\?"):
+    with pytest.raises(ModelError, match=r"unknown template 'seqgpt-marks'.* Did you mean 'seqgpt-marks-4'\?"):
         AtomicTask.extract(["a"]).prompt("x", template="seqgpt-marks")

@@ -13,7 +13,8 @@ from typing import Any
 from seqgpt.data.tags import TagScheme, ground_tags
 from seqgpt.errors import ConfigError, DataError, did_you_mean
 from seqgpt.results import Classification, Extraction, Result
-from seqgpt.tasks import AtomicTask, TaskKind, check_text
+from seqgpt.tasks import AtomicTask, TaskKind
+from seqgpt.texts import check_text
 
 Row = Mapping[str, Any]
 """A row by role (``text``, ``label``, …), with classes by name instead of by number."""

@@ -17,7 +17,8 @@ from seqgpt.engine.windows import Window, cut_off, join
 from seqgpt.errors import TextError
 from seqgpt.options import MaxLength, Options
 from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask, check_text
+from seqgpt.tasks import AtomicTask
+from seqgpt.texts import check_text
 
 Pairs = Sequence[tuple[str, AtomicTask]]
 """Texts, and what is asked of each."""
@@ -71,7 +72,13 @@ class Answering:
         by_label = {label: _least(value, calibration) for label, value in options.by_label.items()}
         computed = iter(self._compute(plans, options.batch_size, least, by_label, progress=progress))
         answered = iter(
-            _whole(text, task, [part.window for part in members], [calibration.result(next(computed)) for _ in members])
+            _whole(
+                text,
+                task,
+                [part.window for part in members],
+                [calibration.result(next(computed)) for _ in members],
+                options.max_length,
+            )
             for (text, task), members in zip(each, parts, strict=True)
         )
         results = []
@@ -124,13 +131,15 @@ def _told_of(number: int, last: int) -> Iterator[None]:
         raise TextError(f"text {number}: {error}") from None
 
 
-def _whole(text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result]) -> Result:
+def _whole(
+    text: str, task: AtomicTask, windows: Sequence[Window], results: Sequence[Result], max_length: MaxLength
+) -> Result:
     """Return the result of a text from those of its parts."""
     if windows[0].text == text:
         return results[0]
-    if len(windows) > 1 or windows[0].text == text.strip():
-        return join(text, task, windows, results)
-    return cut_off(text, task, windows[0], results[0])
+    if max_length == "truncate" and windows[0].text != text.strip():
+        return cut_off(text, task, windows[0], results[0])
+    return join(text, task, windows, results)
 
 
 def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[list[int]]:

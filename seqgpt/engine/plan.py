@@ -8,7 +8,7 @@ from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.rendered import Mark
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
-from seqgpt.templates.marks import NONE, choice, cue
+from seqgpt.templates.marks import LABEL, NONE, choice, cue
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,12 @@ def make_plan(
 def encode_prompt(text: str, task: AtomicTask, vocabulary: Vocabulary, template: Template) -> tuple[int, ...]:
     """Encode the prompt of any template."""
     prompt: list[int] = []
-    for i, piece in enumerate(template.prompt(task, text).pieces):
+    encode = vocabulary.encode  # the text, and what is asked about it, are seen once
+    for piece in template.prompt(task, text).pieces:
         if isinstance(piece, Mark):
             prompt.append(vocabulary.mark(piece))
-        else:  # the text comes first and is seen once; descriptions come again with every text
-            prompt += vocabulary.encode(piece) if i < 2 else vocabulary.encode_label(piece)
+            if piece == LABEL:
+                encode = vocabulary.encode_label  # descriptions come again with every text
+        else:
+            prompt += encode(piece)
     return tuple(prompt)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+from seqgpt.about import Place
 from seqgpt.engine.groups import Group, groups
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.vocabulary import Vocabulary
-from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, windows
+from seqgpt.engine.windows import MAX_WINDOW_TOKENS, OVERLAP, Window, holding, windows
 from seqgpt.errors import TextError, shown
 from seqgpt.options import MaxLength
 from seqgpt.tasks import AtomicTask
@@ -106,15 +108,20 @@ class Reader:
             lambda words: len(self._vocabulary.encode(words)),
             min(room, MAX_WINDOW_TOKENS) if max_length == "chunk" else room,
         )
-        return [
-            Part(window, self._plan(window.text, task, whole))
-            for window in (cut[:1] if max_length == "truncate" else cut)
-        ]
+        read = cut[:1] if max_length == "truncate" else holding(cut, task.about)
+        return [Part(window, self._plan(window.text, _seen_from(window, task), whole)) for window in read]
 
     def most(self, task: AtomicTask, max_length: MaxLength) -> int:
         """Return how many tokens prompt and labels may have; where there is a choice, spans are left room."""
         for_answers = min(MAX_SPAN_TOKENS, self._max_positions // 8) if task.kind == "extract" else 0
         return self._max_positions - 1 - (for_answers if max_length == "chunk" else 0)
+
+
+def _seen_from(window: Window, task: AtomicTask) -> AtomicTask:
+    """Return a task as it is asked of a part of its text: places by what they are there, or by their words alone."""
+    if not any(isinstance(one, Place) for one in task.about):
+        return task
+    return replace(task, about=tuple(window.place(one) for one in task.about))
 
 
 def _advice(plan: Plan, beside: int) -> str:

@@ -42,7 +42,7 @@ def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary) -> Plan:
     """
     if task.kind == "extract":
         parts = chunks(task.labels)
-        prompts = [encode_prompt(text, AtomicTask.extract(labels), vocabulary, _RELEASED) for labels in parts]
+        prompts = [encode_prompt(text, task.with_labels(labels), vocabulary, _RELEASED) for labels in parts]
         shared = _shared([prompt[:-1] for prompt in prompts])
         first = [vocabulary.encode_label(cue(labels[0])) for labels in parts]
         branches = tuple(prompt[shared:] + words for prompt, words in zip(prompts, first, strict=True))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from seqgpt.about import About, Place, wording
 from seqgpt.grounding import by_label
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
@@ -29,6 +30,20 @@ class Window(NamedTuple):
 
     start: int
     text: str
+
+    def holds(self, about: About) -> bool:
+        """Tell whether a place of the whole text is in the window; words have no place."""
+        return (
+            isinstance(about, Place)
+            and self.start <= about.start
+            and about.start + len(about.text) <= self.start + len(self.text)
+        )
+
+    def place(self, about: About) -> About:
+        """Return a place of the whole text as one of the window; its words alone, if it is not there."""
+        if isinstance(about, Place) and self.holds(about):
+            return Place(about.text, about.start - self.start)
+        return wording(about)
 
 
 def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
@@ -67,6 +82,15 @@ def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
     return [window for window in found if window.text.strip()]
 
 
+def holding(found: Sequence[Window], about: Sequence[About]) -> list[Window]:
+    """Return the windows that hold most of the places that are asked about; all, if none is a place.
+
+    What stands elsewhere says little about them, and would be counted like what stands beside them.
+    """
+    counts = [sum(window.holds(one) for one in about) for window in found]
+    return [window for window, count in zip(found, counts, strict=True) if count == max(counts)]
+
+
 def _pieces(sentence: str, size: Callable[[str], int], most: int) -> Iterator[str]:
     """Cut a sentence in halves until each is short enough."""
     if len(sentence) <= 1 or len(sentence.encode()) <= most or size(sentence) <= most:
@@ -87,8 +111,12 @@ def join(text: str, task: AtomicTask, parts: Sequence[Window], results: Sequence
     means over the windows, weighted by length.
     """
     warnings = dict.fromkeys(warning for result in results for warning in result.warnings)
+    begin, end = parts[0].start, parts[-1].start + len(parts[-1].text)
     note = "the white space around the text was not read: with it, the text is longer than the model reads at once."
-    if len(parts) > 1:
+    if text[begin:end].strip() != text.strip():
+        note = f"only characters {begin} to {end} were read, where what is asked about stands: the text is longer than "
+        note += "the model reads at once."
+    elif len(parts) > 1:
         note = f"the text was read in {len(parts)} overlapping parts: it is longer than the model reads at once."
     notes: dict[str, Any] = {"warnings": (note, *warnings), "truncated": any(result.truncated for result in results)}
     if task.kind == "extract":
@@ -130,10 +158,11 @@ def _moved(result: Result, start: int) -> list[Span]:
 def _joined_spans(text: str, parts: Sequence[Window], results: Sequence[Result]) -> list[Span]:
     whole: list[Span] = []
     cut: list[Span] = []
-    for i, ((start, part), result) in enumerate(zip(parts, results, strict=True)):
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    for (start, part), result in zip(parts, results, strict=True):
         # Where a span may be what is left of a longer one: at edges inside the text.
-        begin = start + len(part) - len(part.lstrip()) if i else -1
-        end = start + len(part.rstrip()) if i < len(parts) - 1 else len(text) + 1
+        begin, end = start + len(part) - len(part.lstrip()), start + len(part.rstrip())
+        begin, end = begin if begin > first else -1, end if end < last else len(text) + 1
         for span in _moved(result, start):
             (cut if span.start == begin or span.end == end else whole).append(span)
     groups = by_label(whole)

@@ -19,6 +19,11 @@ others are asked, nor how many. Only labels with a description stand there, to s
 
     <|text|> The soup was cold.<|classify|><|label|> praise<|means|> the guest is pleased<|answer|>
 
+What a task is about stands behind the text, so that tasks on one text begin alike; the place of a string is told by
+skips, as in an answer::
+
+    <|text|> Ann met Bob, and Ann left.<|about|> Ann<|skip|><|about|> Bob<|classify|><|answer|>
+
 Words that do not begin with a character of a script without spaces are led by one space, because the vocabularies of
 causal language models hold words in that form (a label, a span and the same words in the text are the same tokens).
 """
@@ -28,6 +33,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from seqgpt.about import Place, Placed, wording
 from seqgpt.errors import AnswerError, GroundingError
 from seqgpt.grounding import by_label, occurrences
 from seqgpt.rendered import Mark, Piece, Rendered, is_mark
@@ -35,13 +41,15 @@ from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
 
-TEXT, EXTRACT, CLASSIFY, SELECT = Mark("<|text|>"), Mark("<|extract|>"), Mark("<|classify|>"), Mark("<|select|>")
+TEXT, ABOUT = Mark("<|text|>"), Mark("<|about|>")
+EXTRACT, CLASSIFY, SELECT = Mark("<|extract|>"), Mark("<|classify|>"), Mark("<|select|>")
 LABEL, MEANS, ANSWER = Mark("<|label|>"), Mark("<|means|>"), Mark("<|answer|>")
 IS, SKIP, END = Mark("<|is|>"), Mark("<|skip|>"), Mark("<|end|>")
 NONE, YES = Mark("<|none|>"), Mark("<|yes|>")
 
 MARKS: dict[Mark, str] = {
     TEXT: "text 文本",
+    ABOUT: "about 关于",
     EXTRACT: "extract 抽取",
     CLASSIFY: "classify 分类",
     SELECT: "select 选择",
@@ -77,13 +85,20 @@ def unlead(words: str) -> str:
 
 
 class MarksTemplate:
-    """The lossless template ``seqgpt-marks-3``."""
+    """The lossless template ``seqgpt-marks-4``."""
 
-    name = "seqgpt-marks-3"
+    name = "seqgpt-marks-4"
 
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
-        """Render text, task and what labels mean, up to the mark that begins the answer."""
-        pieces: list[Piece] = [TEXT, lead(text), opening(task)]
+        """Render text, task and what labels mean, up to the mark that begins the answer.
+
+        Raises:
+            GroundingError: If the task is about a place that is not in the text.
+        """
+        pieces: list[Piece] = [TEXT, lead(text)]
+        for about in task.about:
+            pieces += [ABOUT, lead(wording(about)), *(_skips(about, text) if isinstance(about, Place) else ())]
+        pieces.append(opening(task))
         for label in task.labels:
             if label in task.descriptions:
                 pieces += [LABEL, lead(label), MEANS, lead(task.descriptions[label])]
@@ -140,7 +155,17 @@ def write_spans(spans: Iterable[Span], text: str) -> list[Piece]:
 
 def write_span(span: Span, text: str) -> list[Piece]:
     """Render one span, with a skip mark for every earlier occurrence of its string."""
-    return [lead(span.text), *[SKIP] * occurrences(span.text, text).index(span.start), END]
+    return [lead(span.text), *_skips(span, text), END]
+
+
+def _skips(placed: Placed, text: str) -> list[Piece]:
+    """Return a skip mark for every earlier occurrence of a string."""
+    starts = occurrences(placed.text, text)
+    if placed.start not in starts:
+        raise GroundingError(
+            f"{placed.text!r} is not in the text at {placed.start}: give its right start, counted in characters."
+        )
+    return [SKIP] * starts.index(placed.start)
 
 
 def read_spans(label: str, pieces: Sequence[Piece], text: str) -> list[Span]:

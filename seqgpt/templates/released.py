@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from seqgpt.about import wording
 from seqgpt.errors import GroundingError, LabelError
 from seqgpt.grounding import by_label, locate
 from seqgpt.rendered import Mark, Rendered
@@ -52,7 +53,8 @@ class ReleasedTemplate:
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render the prompt, character by character as the released code does."""
         _check(task)
-        words = f"输入: {text}\n{_WORD[task.kind]}: {JOINER.join(task.labels)}\n输出: "
+        beside = "".join(f"{SEPARATOR}{wording(one)}" for one in task.about)
+        words = f"输入: {text}{beside}\n{_WORD[task.kind]}: {JOINER.join(task.labels)}\n输出: "
         return Rendered.join([words, GEN], escape=False)
 
     def answer(self, task: AtomicTask, gold: Gold, text: str | None) -> Rendered:

@@ -58,7 +58,7 @@ def test_the_head_of_a_long_text_is_cut_off_and_the_result_says_so(released, mon
 
 def test_a_model_of_another_template_has_no_released_code(tiny):
     with pytest.raises(
-        ConfigError, match="is for models of template 'seqgpt-560m', and this one is of 'seqgpt-marks-3'"
+        ConfigError, match="is for models of template 'seqgpt-560m', and this one is of 'seqgpt-marks-4'"
     ):
         tiny("bloom").predict("x", ["a"], compat="released")
 

@@ -92,6 +92,7 @@ def test_marks_of_a_prompt_depend_on_the_task_only(task, text):
         {f"label {i}": "words" for i, label in enumerate(task.labels) if label in task.descriptions},
         task.multi_label,
         task.none,
+        about=("words",) * len(task.about),
     )
     expected = [piece for piece in plain.prompt("text").pieces if is_mark(piece)]
     assert [piece for piece in task.prompt(text).pieces if is_mark(piece)] == expected
@@ -105,7 +106,7 @@ def test_marks_of_a_prompt_depend_on_the_task_only(task, text):
 def test_words_of_a_prompt_are_the_text_and_the_labels_that_are_described(task, text):
     said = [unlead(piece) for piece in task.prompt(text).pieces if not is_mark(piece)]
     described = [(label, task.descriptions[label]) for label in task.labels if label in task.descriptions]
-    assert said == [text, *(words for pair in described for words in pair)]
+    assert said == [text, *task.about, *(words for pair in described for words in pair)]
 
 
 def test_a_prompt_does_not_depend_on_which_labels_are_asked():
@@ -136,7 +137,7 @@ def test_other_words_are_led_by_a_space(word):
 
 
 def test_marks_are_distinct_and_all_described():
-    assert len(MARKS) == 12
+    assert len(MARKS) == 13
     assert all(is_mark(mark) and words.strip() for mark, words in MARKS.items())
 
 
