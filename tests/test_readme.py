@@ -46,7 +46,7 @@ def test_python_blocks_run(demo_model: Path, capsys: pytest.CaptureFixture[str])
 
 def test_layout_tree_names_every_file_and_no_other() -> None:
     tree = README.split("## Layout")[1].split("```")[1]
-    listed = set(re.findall(r"^ {2,4}([a-z0-9_]+\.py)", tree, flags=re.MULTILINE))
+    listed = set(re.findall(r"^ {2,6}([a-z0-9_]+\.py)", tree, flags=re.MULTILINE))
     files = {path.name for path in (ROOT / "seqgpt").rglob("*.py") if not path.name.startswith("_")}
     assert listed == files
 

@@ -1,32 +1,43 @@
 """Recipes: a data set is one small YAML file, ``configs/datasets/NAME.yaml``.
 
     name: cluener                               version: 1
-    source: cluener/{split}.parquet             hub_id: …            schema: sequence-labelling
-    columns: {tokens: tokens, tags: ner_tags}   family: NER          language: zh
-    labels: {name: {zh: 姓名, en: person}, …}   raw class → words; a bare string is in the recipe's language
+    source: cluener/{split}.parquet             or a list: the first that is there; "hub" is the data set of hub_id
+    hub_id: …   hub_config: …
+    schema: sequence-labelling                  tasks: [extract, typing]    what it gives; by default the first only
+    columns: {tokens: tokens, tags: ner_tags}   family: NER                 language: zh
+    labels: {name: {zh: 姓名, en: person}, …}   raw class → words; a bare string is in the recipe's language;
+                                                "open" if the rows hold words themselves
+    descriptions: {name: …}                     what a label means, where its words do not say it
+    roles: {…}   arguments: {type: [role, …]}   of events: raw role → words, and the roles of each type
     none: [OTHER]                               raw classes that mean "none of these" (classification)
-    licence: …   citation: …   held_out: false   synthetic: false   checked: true
+    multi_label: false                          several labels may hold for one mention (entity typing)
+    licence: …   citation: …   held_out: false   conflicts: [a held-out recipe]   synthetic: false   checked: true
 
 A recipe is data: nothing in it is executed.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seqgpt.configs import config_dir
-from seqgpt.data.converters import Reading, Schema, get_schema
-from seqgpt.data.parquet import ParquetRows
 from seqgpt.data.recipe_file import read_fields
-from seqgpt.data.root import DATA_VARIABLE, find_data_root
+from seqgpt.data.rows import Rows
+from seqgpt.data.schemas import Reading, Row, Schema, get_schema
+from seqgpt.data.splits import read_split, split_names
 from seqgpt.data.tags import TagScheme
 from seqgpt.errors import ConfigError, DataError, GroundingError, LabelError, TextError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row, reject
-from seqgpt.tasks import AtomicTask
+from seqgpt.results import Result
+
+Words = Mapping[str, Mapping[str, str]]
+"""Raw class → language → words."""
 
 
 @dataclass(frozen=True)
@@ -36,54 +47,60 @@ class Recipe:
     Attributes:
         name: The recipe's name; first part of the examples' ids.
         version: Raised whenever the examples change.
-        source: Path of a split's file below the data root, with ``{split}`` in it.
-        schema: The shape of the rows: a key of ``seqgpt.data.converters.SCHEMAS``.
+        sources: Where a split may be: paths below the data root, with ``{split}`` in them, or ``"hub"``.
+        schema: The shape of the rows: a key of ``seqgpt.data.schemas.SCHEMAS``.
+        tasks: The atomic tasks that it gives, the main one first.
         columns: The column of each role.
         family: The task family (NER, SA, …).
         language: The language of the texts, and of the labels that examples have.
         labels: For each raw class its name in words, by language; in the order in which labels are asked.
-        descriptions: For each raw class a description, by language. Examples do not hold them yet.
+        open_labels: The rows hold the labels in words; ``labels`` is empty.
+        descriptions: For each raw class a description, by language. Examples do not hold them.
+        roles: For each raw role of an event its name in words, by language.
+        arguments: The raw roles of each raw event type, where not all types have all roles.
         none: Raw classes that mean "none of these": their rows have no label, and the task allows that answer.
+        multi_label: Several labels may hold for one mention.
         tag_scheme: The tag scheme, if only that one is to be accepted.
         hub_id: The likely Hugging Face id of the data set.
+        hub_config: The configuration there.
         licence: As stated by its source.
         citation: Whom to cite.
         held_out: For evaluation only: never train on it.
+        conflicts: Held-out recipes that are too much like this one to be evaluated on by whom it trained.
         synthetic: Labelled by a model.
         checked: Every row was converted once, and rows were looked at.
     """
 
     name: str
     version: int
-    source: str
+    sources: tuple[str, ...]
     schema: str
+    tasks: tuple[str, ...]
     columns: Mapping[str, str] = field(hash=False)
     family: str
     language: str
-    labels: Mapping[str, Mapping[str, str]] = field(hash=False)
-    descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    labels: Words = field(default_factory=dict, hash=False)
+    open_labels: bool = False
+    descriptions: Words = field(default_factory=dict, hash=False)
+    roles: Words = field(default_factory=dict, hash=False)
+    arguments: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     none: tuple[str, ...] = ()
+    multi_label: bool = False
     tag_scheme: TagScheme | None = None
     hub_id: str = ""
+    hub_config: str = ""
     licence: str = ""
     citation: str = ""
     held_out: bool = False
+    conflicts: tuple[str, ...] = ()
     synthetic: bool = False
     checked: bool = False
-
-    @cached_property
-    def task(self) -> AtomicTask:
-        """The task that every row is an example of."""
-        labels = list(self.label_names().values())
-        if self._schema.kind == "extract":
-            return AtomicTask.extract(labels)
-        return AtomicTask.classify(labels, none=bool(self.none))
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages in which every label has a name, the recipe's own first."""
-        named = [set(names) for names in self.labels.values()]
-        return (self.language, *sorted(set.intersection(*named) - {self.language}))
+        named = [set(names) for names in (*self.labels.values(), *self.roles.values())]
+        return (self.language, *sorted(set.intersection(*named) - {self.language})) if named else (self.language,)
 
     def label_names(self, language: str | None = None) -> dict[str, str]:
         """Return ``{raw class: name in words}``, in the recipe's language or another one.
@@ -91,16 +108,17 @@ class Recipe:
         Raises:
             ConfigError: If a label has no name in that language.
         """
-        code = language or self.language
-        for raw, names in self.labels.items():
-            if code not in names:
-                raise ConfigError(f"recipe {self.name!r} has no name in {code!r} for {raw!r}: add it to its labels.")
-        return {raw: names[code] for raw, names in self.labels.items()}
+        return self._names(self.labels, language or self.language)
+
+    def source_name(self, task: str) -> str:
+        """Return the name of a task as a source: ``"cluener"`` for the main one, else ``"cluener:typing"``."""
+        return self.name if task == self.tasks[0] else f"{self.name}:{task}"
 
     def examples(
         self,
         split: str,
         *,
+        task: str | None = None,
         limit: int | None = None,
         seed: int = 0,
         data_root: str | Path | None = None,
@@ -111,72 +129,120 @@ class Recipe:
 
         Args:
             split: ``"train"``, ``"validation"``, ``"test"`` or what else the source has.
+            task: One of the recipe's tasks; by default the main one.
             limit: At most that many rows, drawn without replacement by ``random.Random(seed)`` from all rows; the
-                rows of a smaller limit are among those of a larger one. None reads all.
+                rows of a smaller limit are among those of a larger one. Rows that speak of one thing count as one, and
+                a row may give several examples, or none. None reads all.
             seed: Decides which rows are drawn.
-            data_root: The folder that ``source`` starts from; see ``seqgpt.data.root.find_data_root``.
+            data_root: The folder that sources start from; see ``seqgpt.data.root.find_data_root``.
             on_bad_row: ``"error"`` stops at the first row that is wrong; ``"skip"`` leaves it out and counts it.
             bad_rows: Counts what is skipped; required for ``"skip"``, so that nothing is lost unseen.
 
         Returns:
-            Examples with the id ``recipe/split/row``, rows counted from 0.
+            Examples with the id ``source/split/row``, rows counted from 0; further ones of a row have ``/n`` behind it.
 
         Raises:
             DataError: If the file or a column is missing, the split is empty, a class has no label in words, or a
                 row is wrong; the message has recipe, split and row.
+            ConfigError: If the recipe gives no such task.
         """
-        where = f"Recipe {self.name!r}, split {split!r}"
         check_on_bad_row(on_bad_row, bad_rows)
+        task = task or self.tasks[0]
+        self.require_task(task)
+        where = f"Recipe {self.name!r}, split {split!r}"
+        conversion = self._schema.tasks[task]
         try:
-            rows = ParquetRows(self._split_file(split, data_root), self.columns)
-            numbers = sample_rows(len(rows), limit, seed)
-            self._check_classes(rows.class_names.get(self._schema.classes))
+            rows = self._rows(split, data_root)
+            reading = self._reading(data_root)
+            groups = _groups(rows, conversion.group_by)
+            chosen = [groups[i] for i in sample_rows(len(groups), limit, seed)]
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        examples = []
-        for number, row in zip(numbers, rows.read(None if limit is None else numbers), strict=True):
+        coming = iter(rows.read(None if len(groups) == len(chosen) == len(rows) else [i for g in chosen for i in g]))
+        prefix = f"{self.source_name(task)}/{split}"
+        examples: list[Example] = []
+        for numbers in chosen:
+            members = [next(coming) for _ in numbers]
             try:
-                gold = self._schema.convert(rows.with_names(row), self._reading)
+                golds = self._convert(rows, members, reading, task)
             except (DataError, LabelError, TextError, GroundingError) as error:
-                reject(f"{where}, row {number}", error, on_bad_row, bad_rows)
+                reject(f"{where}, row {numbers[0]}", error, on_bad_row, bad_rows)
                 continue
-            examples.append(Example(gold, f"{self.name}/{split}/{number}", self.family, self.language))
+            for i, gold in enumerate(golds):
+                example_id = f"{prefix}/{numbers[0]}/{i}" if i else f"{prefix}/{numbers[0]}"
+                examples.append(Example(gold, example_id, self.family, self.language))
         return examples
+
+    def require_task(self, task: str) -> None:
+        """Raise a ``ConfigError`` unless the recipe gives a task."""
+        if task not in self.tasks:
+            raise ConfigError(
+                f"recipe {self.name!r} gives no task {task!r}.{did_you_mean(task, self.tasks)} "
+                f"Use one of {', '.join(self.tasks)}."
+            )
+
+    def splits(self, data_root: str | Path | None = None) -> list[str]:
+        """Return the splits of which there is a file, sorted.
+
+        Raises:
+            DataError: If no folder of data sets is known.
+        """
+        return split_names(self.sources, data_root)
 
     @cached_property
     def _schema(self) -> Schema:
         return get_schema(self.schema)
 
-    @cached_property
-    def _reading(self) -> Reading:
-        return Reading(self.task, self.label_names(), frozenset(self.none), self.language, self.tag_scheme)
-
-    def _split_file(self, split: str, data_root: str | Path | None) -> Path:
+    def _convert(self, rows: Rows, members: Sequence[Row], reading: Reading, task: str) -> list[Result]:
         try:
-            root = Path() if Path(self.source).is_absolute() else find_data_root(data_root)
-        except DataError as error:
-            raise DataError(f"{error}{self._on_the_hub}") from error
-        path = root / self.source.replace("{split}", split)
-        if not path.is_file():
-            pattern = root / self.source.replace("{split}", "*")
-            near = sorted(file.name for file in pattern.parent.glob(pattern.name))
-            if near:
-                raise DataError(f"no file {path}; there is {', '.join(near)}: use one of these.")
-            raise DataError(f"no file {path}; fetch it, or pass another data_root.{self._on_the_hub}")
-        return path
+            return list(self._schema.tasks[task].convert([rows.with_names(row) for row in members], reading))
+        except (KeyError, TypeError, AttributeError) as error:  # a column of another shape than the schema's
+            raise DataError(
+                f"the row does not have the shape of schema {self.schema!r} ({type(error).__name__}: {error}): "
+                "correct the row, or the columns of the recipe."
+            ) from error
 
-    @property
-    def _on_the_hub(self) -> str:
-        if not self.hub_id:
-            return ""
-        return f" It is {self.hub_id} on the hub: download it and set {DATA_VARIABLE} to the folder that holds it."
+    def _rows(self, split: str, data_root: str | Path | None) -> Rows:
+        table, where = read_split(self.sources, split, data_root, hub_id=self.hub_id, hub_config=self.hub_config)
+        rows = Rows(table, self.columns, where)
+        self._check_classes(rows.class_names.get(self._schema.classes))
+        return rows
+
+    def _reading(self, data_root: str | Path | None) -> Reading:
+        names = {word: word for word in self._words_in_rows(data_root)} if self.open_labels else self.label_names()
+        return Reading(
+            names,
+            frozenset(self.none),
+            self._names(self.roles, self.language),
+            self.arguments,
+            self.multi_label,
+            self.language,
+            self.tag_scheme,
+        )
+
+    def _words_in_rows(self, data_root: str | Path | None) -> list[str]:
+        """Return all labels that rows of any split hold, sorted."""
+        role = self._schema.classes
+        words: set[str] = set()
+        for split in self.splits(data_root):
+            for row in self._rows(split, data_root).read():
+                words.update(row[role] if isinstance(row[role], list) else [row[role]])
+        return sorted(words)
+
+    def _names(self, words: Words, language: str) -> dict[str, str]:
+        for raw, names in words.items():
+            if language not in names:
+                raise ConfigError(
+                    f"recipe {self.name!r} has no name in {language!r} for {raw!r}: add it to its labels."
+                )
+        return {raw: names[language] for raw, names in words.items()}
 
     def _check_classes(self, names: Sequence[str] | None) -> None:
         """Compare the recipe's classes with those that the file names, before any row is read."""
-        if names is None:
+        if names is None or self.open_labels:
             return
-        known = [name if self._schema.classes != "tags" else name.partition("-")[2] or name for name in names]
-        known = [name for name in known if not (self._schema.classes == "tags" and name == "O")]
+        tags = self._schema.classes == "tags"
+        known = [name.partition("-")[2] or name for name in names if name != "O"] if tags else list(names)
         mine = (*self.labels, *self.none)
         for raw in mine:
             if raw not in known:
@@ -186,6 +252,16 @@ class Recipe:
         missing = [name for name in dict.fromkeys(known) if name not in mine]
         if missing:
             raise DataError(f"the recipe has no words for the classes {', '.join(missing)}: add them to its labels.")
+
+
+def _groups(rows: Rows, group_by: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of rows that belong together, groups in the order of their first rows."""
+    if not group_by:
+        return [[i] for i in range(len(rows))]
+    groups: dict[Any, list[int]] = {}
+    for i, row in enumerate(rows.read()):
+        groups.setdefault(json.dumps([row[role] for role in group_by], sort_keys=True), []).append(i)
+    return list(groups.values())
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -200,7 +276,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         if str(name_or_path) not in known:
             raise ConfigError(
                 f"unknown recipe {str(name_or_path)!r}.{did_you_mean(str(name_or_path), known)} "
-                f"Use one of {', '.join(known)}, or the path of a YAML file."
+                f"Use one of the {len(known)} shipped ones (`seqgpt data list`), or the path of a YAML file."
             )
         path = config_dir() / "datasets" / f"{name_or_path}.yaml"
     return Recipe(**read_fields(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqgpt.data.recipe import load_recipe, sample_rows
+from seqgpt.data.recipe import Recipe, load_recipe, sample_rows
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import DataError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
@@ -22,6 +22,20 @@ def has_no_splits(name: str) -> bool:
     return name.endswith(".jsonl")
 
 
+def split_source(name: str) -> tuple[Recipe, str]:
+    """Return the recipe and the task that a source names.
+
+    Raises:
+        ConfigError: If there is no such recipe, its file is wrong, or it gives no such task.
+    """
+    recipe_name, colon, task = name.rpartition(":")
+    if not colon or task.endswith((".yaml", ".yml")):
+        recipe_name, task = name, ""
+    recipe = load_recipe(recipe_name)
+    recipe.require_task(task or recipe.tasks[0])
+    return recipe, task or recipe.tasks[0]
+
+
 def read_source(
     name: str,
     split: str,
@@ -34,7 +48,8 @@ def read_source(
     """Read the examples of a source.
 
     Args:
-        name: A recipe's name or YAML file, a JSONL file, or ``sample`` for the bundled examples.
+        name: A recipe's name or YAML file, which asks for its main task, or one with another of its tasks
+            (``"cluener:typing"``); a JSONL file; or ``sample`` for the bundled examples.
         split: The split of a recipe. The bundled examples have ``"train"`` and, as ``"validation"`` and ``"test"``,
             their held-out part; a JSONL file has no splits and is read whole.
         limit: Most examples, a seeded choice; all if None.
@@ -50,8 +65,10 @@ def read_source(
         ConfigError: If there is no such recipe, or its file is wrong.
     """
     if is_recipe(name):
-        recipe = load_recipe(name)
-        examples = recipe.examples(split, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows)
+        recipe, task = split_source(name)
+        examples = recipe.examples(
+            split, task=task, limit=limit, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad_rows
+        )
     elif name == "sample":
         if split not in _SAMPLE_SPLITS:
             raise DataError(

@@ -23,8 +23,7 @@ import yaml
 from tqdm.auto import tqdm
 
 from seqgpt.calibration import LOWEST
-from seqgpt.data.recipe import load_recipe
-from seqgpt.data.source import is_recipe, read_source
+from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
@@ -150,7 +149,7 @@ def _make_trainer(
 
 
 def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Example]:
-    if split == "train" and is_recipe(name) and load_recipe(name).held_out:
+    if split == "train" and is_recipe(name) and split_source(name)[0].held_out:
         raise ConfigError(f"data.train: recipe {name!r} is held out, for evaluation only: list it in data.eval.")
     bad = BadRows()
     examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)

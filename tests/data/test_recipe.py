@@ -1,13 +1,15 @@
 import json
+import re
 import subprocess
 import sys
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from seqgpt.data import Recipe, list_recipes, load_recipe
+from seqgpt.data import list_recipes, load_recipe
 from seqgpt.data.root import find_data_root
 from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import BadRows
@@ -82,8 +84,8 @@ def test_examples_of_classes(tmp_path, root):
     assert [len(examples), examples[4].id, examples[4].gold.labels] == [50, "tones/train/4", ("praise",)]
     assert examples[2].gold.abstained
     assert (examples[0].family, examples[0].language) == ("SA", "en")
-    assert tones.task.labels == ("praise", "complaint")
-    assert tones.task.none
+    assert examples[0].task.labels == ("praise", "complaint")
+    assert examples[0].task.none
     assert tones.label_names("zh") == {"pos": "表扬", "neg": "投诉"}
 
 
@@ -173,6 +175,10 @@ labels: {yes: {en: praise}, a: {zh: 表扬}, b: praise, c: praise, d: no}
 descriptions: {e: what}
 none: b
 tag_scheme: BIOX
+tasks: typing
+roles: {z: who}
+arguments: {x: [y]}
+conflicts: 1
 checked: 1
 licence: none
 """
@@ -187,6 +193,11 @@ def test_all_problems_of_a_recipe_at_once(tmp_path):
         "'name' is 3, which is not text in quotes: correct it (line 1).",
         "key 'version' is missing",
         "key 'citation' is missing",
+        "schema 'text-classification' gives no task 'typing'",
+        "'roles' belongs to events",
+        "class 'x' is not in labels",
+        "role 'y' of 'x' is not in roles",
+        "'conflicts' is 1: give the held-out recipes",
         "has no role 'txt' (line 5). Did you mean 'text'?",
         "needs a column for 'text'",
         "needs a column for 'label'",
@@ -202,7 +213,7 @@ def test_all_problems_of_a_recipe_at_once(tmp_path):
         "'source' is 'tones.csv'",
     ):
         assert part in message
-    assert "has 17 problems" in message
+    assert "has 23 problems" in message
 
 
 @pytest.mark.parametrize(
@@ -259,7 +270,7 @@ def test_missing_data_of_the_hub_is_named(tmp_path, monkeypatch):
     wanted = "It is me/tones on the hub: download it and set SEQGPT_DATA to the folder that holds it."
     with pytest.raises(DataError, match=f"no file .*test.parquet; fetch it, or pass another data_root. {wanted}"):
         recipe(tmp_path, TONES + "hub_id: me/tones\n").examples("test", data_root=tmp_path)
-    monkeypatch.setattr("seqgpt.data.recipe.find_data_root", lambda _: find_data_root(tmp_path / "none"))
+    monkeypatch.setattr("seqgpt.data.splits.find_data_root", lambda _: find_data_root(tmp_path / "none"))
     with pytest.raises(DataError, match=f"which is not a folder: give the folder of the data sets. {wanted}"):
         recipe(tmp_path, TONES + "hub_id: me/tones\n").examples("test")
 
@@ -270,32 +281,57 @@ def test_torch_is_not_loaded():
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_shipped_recipes_load(name):
+def test_shipped_recipes_load_and_their_labels_are_words_in_both_languages(name):
     shipped = load_recipe(name)
     assert shipped.name == name
     assert hash(shipped) == hash(load_recipe(name))
-    assert not shipped.held_out
-    assert set(shipped.languages) == ({"en"} if name == "stackoverflow_topics" else {"en", "zh"})
+    assert shipped.checked
+    assert set(shipped.languages) == {"en", "zh"} or not shipped.labels
+    for named in (*shipped.labels.values(), *shipped.roles.values()):
+        for word in named.values():
+            assert not re.search(r"[_<>{}|\\]|^[BIES]-|LABEL", word)
+        assert re.search("[\u4e00-\u9fff]", named["zh"]) or named["zh"].isupper() or named["zh"] == named["en"]
+        assert not re.search("[\u4e00-\u9fff]", named["en"])
 
 
-def test_ten_recipes_are_shipped():
-    assert len(list_recipes()) == 10
-    assert isinstance(load_recipe("trec"), Recipe)
+def test_the_shipped_recipes_pass_the_scale_of_the_paper():
+    recipes = [load_recipe(name) for name in list_recipes()]
+    assert len(recipes) >= 229  # the paper: 152
+    assert sum(len(recipe.tasks) for recipe in recipes) >= 310  # the paper: 233
+    assert {recipe.family for recipe in recipes} == {"TC", "SA", "ID", "NLI", "MRC", "ET", "NER", "SF", "RE", "EE"}
+    assert {recipe.name for recipe in recipes if recipe.conflicts}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", list_recipes())
+def test_the_shipped_recipes_are_those_of_the_manifest(name, data_root):
+    shipped, entry = load_recipe(name), manifest(data_root)[name]
+    if not shipped.open_labels:
+        assert {*shipped.labels, *shipped.none} == set(entry["labels"])
+    assert set(shipped.roles) == set(entry.get("roles") or ())
+    for key in ("family", "language", "schema", "columns", "licence", "citation", "held_out", "synthetic"):
+        assert getattr(shipped, key) == entry[key]
+    assert shipped.hub_id == (entry["hub_id"] or "")
+    assert bool(shipped.conflicts) == bool(entry.get("conflicts_with_held_out"))
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", list_recipes())
 @pytest.mark.slow
-def test_every_row_of_every_split_converts(name, data_root):
-    shipped = load_recipe(name)
-    entry = next(e for e in json.loads((data_root / "manifest.json").read_text("utf-8")) if e["name"] == name)
-    bad = BadRows()
-    counts = {
-        split: len(shipped.examples(split, data_root=data_root, on_bad_row="skip", bad_rows=bad))
-        for split in entry["splits"]
-    }
-    assert (bad.count, counts) == (0, entry["splits"])
-    assert {*shipped.labels, *shipped.none} == set(entry["labels"])
-    for key in ("family", "language", "schema", "columns", "licence", "citation", "held_out", "synthetic"):
-        assert getattr(shipped, key) == entry[key]
-    assert shipped.hub_id == (entry["hub_id"] or "")
+def test_every_row_of_every_split_converts_to_every_task(name, data_root):
+    shipped, rows = load_recipe(name), manifest(data_root)[name]["splits"]
+    assert shipped.splits(data_root) == sorted(rows)
+    for task in shipped.tasks:
+        bad = BadRows()
+        counts = {
+            split: len(shipped.examples(split, task=task, data_root=data_root, on_bad_row="skip", bad_rows=bad))
+            for split in rows
+        }
+        assert bad.count == 0
+        assert min(counts.values()) > 0
+        assert counts == rows or task in ("typing", "tail", "type", "arguments")
+
+
+@cache
+def manifest(data_root):
+    return {entry["name"]: entry for entry in json.loads((data_root / "manifest.json").read_text("utf-8"))}

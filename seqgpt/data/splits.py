@@ -1,0 +1,82 @@
+"""Where the rows of a split are: a file below the data root, the first of several that is there, or the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from seqgpt.data.root import DATA_VARIABLE, find_data_root
+from seqgpt.data.rows import read_file, read_hub
+from seqgpt.errors import DataError
+
+HUB = "hub"
+"""A source that is no file: the data set of the recipe's hub id."""
+
+
+def read_split(
+    sources: Sequence[str], split: str, data_root: str | Path | None, *, hub_id: str = "", hub_config: str = ""
+) -> tuple[pa.Table, str]:
+    """Read the rows of a split from the first of its sources that is there.
+
+    Args:
+        sources: Paths below the data root, with ``{split}`` in them, or ``"hub"``.
+        split: The split.
+        data_root: The folder; see ``seqgpt.data.root.find_data_root``.
+        hub_id: The id of the data set on the hub.
+        hub_config: The configuration there.
+
+    Returns:
+        The rows, and what they are from, for messages.
+
+    Raises:
+        DataError: If there is no such split, or it cannot be read.
+    """
+    missing: DataError | None = None
+    for source in sources:
+        if source == HUB:
+            return read_hub(hub_id, hub_config, split), f"{hub_id} of the hub"
+        try:
+            path = _split_file(source, split, data_root, hub_id)
+        except DataError as error:
+            missing = missing or error
+            continue
+        return read_file(path), str(path)
+    raise missing or DataError("the recipe has no source: give one.")
+
+
+def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[str]:
+    """Return the splits of which there is a file, sorted."""
+    names = set()
+    for source in sources:
+        if source != HUB:
+            before, _, after = source.partition("{split}")
+            pattern = _root(source, data_root) / source.replace("{split}", "*")
+            for path in pattern.parent.glob(pattern.name):
+                names.add(path.name[len(Path(before + "x").name) - 1 : len(path.name) - len(after)])
+    return sorted(names)
+
+
+def _split_file(source: str, split: str, data_root: str | Path | None, hub_id: str) -> Path:
+    on_the_hub = (
+        f" It is {hub_id} on the hub: download it and set {DATA_VARIABLE} to the folder that holds it."
+        if hub_id
+        else ""
+    )
+    try:
+        root = _root(source, data_root)
+    except DataError as error:
+        raise DataError(f"{error}{on_the_hub}") from error
+    path = root / source.replace("{split}", split)
+    if not path.is_file():
+        pattern = root / source.replace("{split}", "*")
+        near = sorted(file.name for file in pattern.parent.glob(pattern.name))
+        if near:
+            raise DataError(f"no file {path}; there is {', '.join(near)}: use one of these.")
+        raise DataError(f"no file {path}; fetch it, or pass another data_root.{on_the_hub}")
+    return path
+
+
+def _root(source: str, data_root: str | Path | None) -> Path:
+    return Path() if Path(source).is_absolute() else find_data_root(data_root)
