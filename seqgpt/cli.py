@@ -1,4 +1,4 @@
-"""The command line: ``seqgpt predict | train | evaluate``.
+"""The command line: ``seqgpt predict | train | evaluate | data``.
 
 Results go to standard output, all else to standard error.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
 from seqgpt import __version__
+from seqgpt.cli_data import add_data
 from seqgpt.configs import config_dir
 from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextError, did_you_mean
 from seqgpt.examples import QUESTION_KEYS, OnBadRow, check_keys, notes_of, parse_records, read_records
@@ -79,7 +80,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
-    commands = parser.add_subparsers(metavar="predict | train | evaluate", parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="predict | train | evaluate | data", parser_class=_Parser)
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--output", metavar="FILE.json", help="write the full report here")
     evaluate.set_defaults(run=_evaluate)
+
+    add_data(commands, _Parser)
     return parser
 
 

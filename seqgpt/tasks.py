@@ -190,6 +190,10 @@ class AtomicTask:
         kept = {label: self.descriptions[label] for label in labels if label in self.descriptions}
         return replace(self, labels=tuple(labels), descriptions=kept)
 
+    def without_descriptions(self) -> AtomicTask:
+        """Return the same task without what its labels mean."""
+        return replace(self, descriptions={}) if self.descriptions else self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the task as plain JSON values, the defaults left out."""
         labels: Any = list(self.labels)

@@ -22,18 +22,20 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from seqgpt.configs import config_dir
+from seqgpt.data.augmentation import LabelEntry
 from seqgpt.data.recipe_file import read_fields
 from seqgpt.data.rows import Rows
 from seqgpt.data.schemas import Reading, Row, Schema, get_schema
-from seqgpt.data.splits import read_split, split_names
+from seqgpt.data.splits import read_split, split_names, split_stamp
 from seqgpt.data.tags import TagScheme
 from seqgpt.errors import ConfigError, DataError, GroundingError, LabelError, TextError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row, reject
+from seqgpt.questions import event_label
 from seqgpt.results import Result
 
 Words = Mapping[str, Mapping[str, str]]
@@ -110,6 +112,18 @@ class Recipe:
         """
         return self._names(self.labels, language or self.language)
 
+    def label_entries(self, task: str) -> dict[str, LabelEntry]:
+        """Return what is known of the labels of a task, under the words that its examples have."""
+        words = self.roles if task == "arguments" else self.labels
+        write = event_label if task == "triggers" else str
+        return {
+            write(names[self.language]): LabelEntry(
+                {language: write(name) for language, name in names.items()},
+                self.descriptions.get(raw, {}).get(self.language, ""),
+            )
+            for raw, names in words.items()
+        }
+
     def source_name(self, task: str) -> str:
         """Return the name of a task as a source: ``"cluener"`` for the main one, else ``"cluener:typing"``."""
         return self.name if task == self.tasks[0] else f"{self.name}:{task}"
@@ -180,6 +194,14 @@ class Recipe:
                 f"recipe {self.name!r} gives no task {task!r}.{did_you_mean(task, self.tasks)} "
                 f"Use one of {', '.join(self.tasks)}."
             )
+
+    def stamp(self, split: str, data_root: str | Path | None = None) -> tuple[str, ...]:
+        """Return what changes when the rows of a split change.
+
+        Raises:
+            DataError: If there is no such split.
+        """
+        return split_stamp(self.sources, split, data_root, hub_id=self.hub_id)
 
     def splits(self, data_root: str | Path | None = None) -> list[str]:
         """Return the splits of which there is a file, sorted.
@@ -279,6 +301,15 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
                 f"Use one of the {len(known)} shipped ones (`seqgpt data list`), or the path of a YAML file."
             )
         path = config_dir() / "datasets" / f"{name_or_path}.yaml"
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}): check the path.") from error
+    return _parsed(path, stamp)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, _stamp: int) -> Recipe:
     return Recipe(**read_fields(path))
 
 

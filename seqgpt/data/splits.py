@@ -33,17 +33,25 @@ def read_split(
     Raises:
         DataError: If there is no such split, or it cannot be read.
     """
-    missing: DataError | None = None
-    for source in sources:
-        if source == HUB:
-            return read_hub(hub_id, hub_config, split), f"{hub_id} of the hub"
-        try:
-            path = _split_file(source, split, data_root, hub_id)
-        except DataError as error:
-            missing = missing or error
-            continue
-        return read_file(path), str(path)
-    raise missing or DataError("the recipe has no source: give one.")
+    path = _first_file(sources, split, data_root, hub_id)
+    if path is None:
+        return read_hub(hub_id, hub_config, split), f"{hub_id} of the hub"
+    return read_file(path), str(path)
+
+
+def split_stamp(
+    sources: Sequence[str], split: str, data_root: str | Path | None, *, hub_id: str = ""
+) -> tuple[str, ...]:
+    """Return what changes when the rows of a split change: path, size and time of its file; the id of the hub.
+
+    Raises:
+        DataError: If there is no such split.
+    """
+    path = _first_file(sources, split, data_root, hub_id)
+    if path is None:
+        return (HUB, hub_id)
+    stat = path.stat()
+    return (str(path.resolve()), str(stat.st_size), str(stat.st_mtime_ns))
 
 
 def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[str]:
@@ -56,6 +64,19 @@ def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[st
             for path in pattern.parent.glob(pattern.name):
                 names.add(path.name[len(Path(before + "x").name) - 1 : len(path.name) - len(after)])
     return sorted(names)
+
+
+def _first_file(sources: Sequence[str], split: str, data_root: str | Path | None, hub_id: str) -> Path | None:
+    """Return the file of the first source that is there; None if that is the hub."""
+    missing: DataError | None = None
+    for source in sources:
+        if source == HUB:
+            return None
+        try:
+            return _split_file(source, split, data_root, hub_id)
+        except DataError as error:
+            missing = missing or error
+    raise missing or DataError("the recipe has no source: give one.")
 
 
 def _split_file(source: str, split: str, data_root: str | Path | None, hub_id: str) -> Path:

@@ -6,9 +6,11 @@ into tokens in many ways.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers
@@ -65,6 +67,12 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.bytes_of)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A string that another tokenizer has not, so that what one encoded is not read with another."""
+        spec: str = self.tokenizer.backend_tokenizer.to_str()
+        return hashlib.blake2b(spec.encode(), digest_size=16).hexdigest()
 
     def mark(self, mark: Mark) -> int:
         """Return the id of a structural mark.

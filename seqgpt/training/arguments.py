@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import transformers
 
+from seqgpt.data.augmentation import Augmentation
 from seqgpt.errors import ConfigError
 
 
@@ -17,6 +18,15 @@ class TrainingArguments(transformers.TrainingArguments):
         max_labels: Most labels shown with one text in training, where each takes room (extraction, several labels,
             described labels). Of more, a choice is drawn anew every epoch: the right ones, and absent ones that count
             for those left out too.
+        frequent_negatives: Choose the absent labels that are shown by how frequent they are and how like the right
+            ones, not evenly.
+        foreign_labels: Labels of other examples to show as absent, for each label of an example; where every example
+            brings labels of its own.
+        all_negative: Probability that the labels which hold are not shown, so that none does; and that "none of these"
+            may be an answer where it is not.
+        described_labels: Probability that the labels of an example are shown with descriptions, where they have some.
+        opaque_labels: Probability that they are shown under names that say nothing, with descriptions that do.
+        translated_labels: Probability that they are shown under names of another language, where they have some.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
         replace_mentions: Probability that a mention of a training text is replaced by another one of its label, anew in
             every epoch. For small models and few examples.
@@ -26,6 +36,12 @@ class TrainingArguments(transformers.TrainingArguments):
     """
 
     max_labels: int = field(default=24, metadata={"help": "Most labels shown with one text in training."})
+    frequent_negatives: bool = field(default=False, metadata={"help": "Choose absent labels by frequency."})
+    foreign_labels: int = field(default=0, metadata={"help": "Labels of other examples, for each of an example's own."})
+    all_negative: float = field(default=0.0, metadata={"help": "Probability that right labels are not shown."})
+    described_labels: float = field(default=0.0, metadata={"help": "Probability of labels with descriptions."})
+    opaque_labels: float = field(default=0.0, metadata={"help": "Probability of names that say nothing."})
+    translated_labels: float = field(default=0.0, metadata={"help": "Probability of names of another language."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
     replace_mentions: float = field(default=0.0, metadata={"help": "Probability that a mention is replaced."})
     muon_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of Muon; None for none."})
@@ -44,10 +60,24 @@ class TrainingArguments(transformers.TrainingArguments):
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin memory of batches."})
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """How labels are shown in training."""
+        return Augmentation(
+            self.max_labels,
+            self.frequent_negatives,
+            self.foreign_labels,
+            self.all_negative,
+            self.described_labels,
+            self.opaque_labels,
+            self.translated_labels,
+        )
+
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
         if self.max_labels < 2:
             raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
+        _ = self.augmentation  # which says what is wrong with it
         if self.label_smoothing_factor:
             raise ConfigError(
                 f"label_smoothing_factor is {self.label_smoothing_factor}: leave it out, the loss does not use it."

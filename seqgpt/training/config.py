@@ -8,9 +8,13 @@
     data:
       train: [msra_ner, mine.jsonl]
       eval: [msra_ner, held_out.jsonl]
+    mixture:                       # or, instead of data.train: many sources, each in its share
+      sources: ["*"]
+      examples: 200000
     training: {learning_rate: 1.0e-3, num_train_epochs: 2}
 
-Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``.
+Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``; of ``mixture``, of
+``seqgpt.data.mixture.MixtureConfig``.
 """
 
 from __future__ import annotations
@@ -19,25 +23,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
+from seqgpt.data.mixture import MixtureConfig
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.examples import OnBadRow
 from seqgpt.model_files import expand
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.yaml_file import YamlFile
-
-_KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    list: "a list of names",
-    dict: "a mapping",
-}
+from seqgpt.yaml_section import read_section
 
 # Arguments that a config has in another place, or needs not at all.
 _ELSEWHERE = {
@@ -94,6 +90,7 @@ class RunConfig:
     model: ModelConfig
     data: DataConfig
     training: dict[str, Any] = field(default_factory=dict)
+    mixture: MixtureConfig | None = None
 
     def to_yaml(self) -> str:
         """Return the run as YAML."""
@@ -128,15 +125,26 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
     output_dir = file.text("output_dir")
     if file.values.get("output_dir") == "":
         file.problem("output_dir", "'output_dir' is empty: name the folder that the run writes to")
-    model, data, training = (
-        _section(file, name, kind)
-        for name, kind in (("model", ModelConfig), ("data", DataConfig), ("training", TrainingArguments))
+    model, data, training, mixture = (
+        read_section(file, name, kind)
+        for name, kind in (
+            ("model", ModelConfig),
+            ("data", DataConfig),
+            ("training", TrainingArguments),
+            ("mixture", MixtureConfig),
+        )
     )
+    mixes = file.values.get("mixture") is not None
     _check_model(file, model)
-    _check_data(file, data)
+    _check_data(file, data, mixes=mixes)
     _check_training(file, training, evaluates=bool(data.get("eval")))
+    if mixes and training.get("replace_mentions"):
+        file.problem(
+            "training.replace_mentions", "'training.replace_mentions' is not possible with a mixture: leave it out"
+        )
+    made = _mixture(file, mixture) if mixes else None
     file.check()
-    return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training)
+    return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training, made)
 
 
 def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:
@@ -146,10 +154,21 @@ def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:
         file.problem("model.vocab_size", f"'model.vocab_size' is too small: give at least {_MIN_VOCABULARY}")
 
 
-def _check_data(file: YamlFile, data: Mapping[str, Any]) -> None:
+def _mixture(file: YamlFile, values: dict[str, Any]) -> MixtureConfig | None:
+    try:
+        return MixtureConfig(**values)
+    except ConfigError as error:
+        file.problem("mixture", f"mixture: {str(error).rstrip('.')}")
+        return None
+
+
+def _check_data(file: YamlFile, data: Mapping[str, Any], *, mixes: bool) -> None:
     given = file.values.get("data")
-    if not isinstance(given, Mapping) or not given.get("train"):
+    trains = isinstance(given, Mapping) and bool(given.get("train"))
+    if not trains and not mixes:
         file.problem("data", "'data.train' is missing: list recipes, JSONL files, or sample")
+    if trains and mixes:
+        file.problem("data.train", "'data.train' and 'mixture' both say what is trained on: keep one")
     for key in ("train", "eval"):
         names = data.get(key) or []
         for name in dict.fromkeys(name for name in names if names.count(name) > 1):
@@ -176,60 +195,6 @@ def _check_training(file: YamlFile, training: Mapping[str, Any], *, evaluates: b
         file.problem(
             "training.eval_strategy", "'training.eval_strategy' needs examples: list recipes or files in data.eval"
         )
-
-
-def _section(file: YamlFile, name: str, kind: type) -> dict[str, Any]:
-    """Return the known keys of a section whose values have the right type; note all others as problems."""
-    section = file.values.get(name)
-    if section is None:
-        return {}
-    if not isinstance(section, Mapping):
-        file.problem(name, f"{name!r} is {section!r}: write its keys below it, indented")
-        return {}
-    hints = get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]
-    values = {}
-    for key, raw in section.items():
-        where = f"{name}.{key}"
-        if key not in known:
-            file.problem(where, f"unknown key {where!r}", did_you_mean(str(key), known) or " Leave it out.")
-            continue
-        value = _read(raw, hints[key])
-        expected = _expected(value, hints[key])
-        if expected:
-            file.problem(where, f"{where!r} is {raw!r}: give {expected}")
-        else:
-            values[key] = value
-    return values
-
-
-def _read(value: Any, hint: Any) -> Any:
-    """Undo what YAML 1.1 reads otherwise than it is meant: ``1e-3`` is text to it, and ``no`` is false."""
-    kinds = _kinds(hint)
-    if isinstance(value, str) and float in kinds and str not in kinds:
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return "no" if value is False and bool not in kinds and str in kinds else value
-
-
-def _expected(value: Any, hint: Any) -> str:
-    """Return what is expected instead of a value; an empty string if the value is of its type."""
-    kinds = _kinds(hint)
-    if get_origin(hint) is Literal:
-        return "" if value in get_args(hint) else " or ".join(map(str, get_args(hint)))
-    if any(kind not in (*_KINDS, NoneType) for kind in kinds):  # an enumeration, for example: left to transformers
-        return "" if not isinstance(value, bool) else "one of its names"
-    if type(value) in kinds or (type(value) is int and float in kinds):
-        wrong = isinstance(value, list) and not all(isinstance(item, str) for item in value)
-        return _KINDS[list] if wrong else ""
-    return " or ".join(_KINDS[kind] for kind in kinds if kind is not NoneType)
-
-
-def _kinds(hint: Any) -> list[Any]:
-    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
-    return [get_origin(member) or member for member in members]
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

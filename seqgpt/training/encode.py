@@ -1,21 +1,48 @@
-"""Examples as trees with targets: what a model reads, what it is asked where, and what is right."""
+"""Examples as trees with targets: what a model reads, what it is asked where, and what is right.
+
+In two steps, of which the first costs most and is the same in every epoch:
+
+    example ─ read_answers → what of it does not depend on how its labels are shown: ``Answers``
+            ─ assemble     → with the labels as they are shown: ``Encoded``
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
 
+from seqgpt.data.augmentation import Shown
 from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint
-from seqgpt.engine.plan import Plan, make_plan
+from seqgpt.engine.plan import encode_prompt
 from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.examples import Example
 from seqgpt.grounding import by_label
-from seqgpt.results import Classification, Extraction, Span
+from seqgpt.rendered import Mark
+from seqgpt.results import Extraction, Span
+from seqgpt.tasks import TaskKind
 from seqgpt.templates import Template
-from seqgpt.templates.marks import END, YES, write_span
+from seqgpt.templates.marks import (
+    ANSWER,
+    CLASSIFY,
+    END,
+    EXTRACT,
+    LABEL,
+    MEANS,
+    NONE,
+    SELECT,
+    YES,
+    choice,
+    cue,
+    lead,
+    write_span,
+)
 
-Tokens = tuple[int, ...]
+Tokens = Sequence[int]
+
+_NOTHING: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -37,6 +64,9 @@ class Target:
     weight: float = 1.0
 
 
+_Choice = tuple[tuple[int, ...], tuple[Target, ...]]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """An example for training.
@@ -50,10 +80,60 @@ class Encoded:
     targets: tuple[tuple[Target, ...], ...]
 
 
-_Branches = list[tuple[Tokens, tuple[Target, ...]]]
+@dataclass(frozen=True)
+class Step:
+    """A question within a span: which tokens may follow its first ``offset`` tokens, and which do in some span."""
+
+    offset: int
+    options: Tokens
+    right: Tokens
 
 
-def encode(example: Example, vocabulary: Vocabulary, template: Template, *, absent_weight: float = 1.0) -> Encoded:
+@dataclass(frozen=True)
+class SpanPath:
+    """A span as tokens, without its end mark, and what is asked along them beside how spans begin."""
+
+    tokens: Tokens
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True)
+class LabelSpans:
+    """The spans of a label: the tokens with which they begin, and each of them."""
+
+    begins: Tokens
+    paths: Sequence[SpanPath]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What of an example does not depend on how its labels are shown.
+
+    Attributes:
+        kind: The kind of its task.
+        single_label: Whether its labels exclude one another.
+        prompt: What is read of text and task before the mark of the task.
+        held: The numbers of the labels that hold.
+        begins: Extraction: the tokens with which a span may begin.
+        spans: Extraction: what each label that holds is answered with.
+    """
+
+    kind: TaskKind
+    single_label: bool
+    prompt: Tokens
+    held: Sequence[int]
+    begins: Tokens = ()
+    spans: Sequence[LabelSpans] = ()
+
+
+def encode(
+    example: Example,
+    vocabulary: Vocabulary,
+    template: Template,
+    shown: Shown | None = None,
+    *,
+    absent_weight: float = 1.0,
+) -> Encoded:
     """Encode an example exactly as prediction would read and constrain it.
 
     A single-label task has one branch, its right answer; the others have one for each label, and for each span of a
@@ -63,56 +143,137 @@ def encode(example: Example, vocabulary: Vocabulary, template: Template, *, abse
         example: The example.
         vocabulary: The vocabulary of the model.
         template: The template of the model.
+        shown: How its labels are shown; by default as they are.
         absent_weight: What the question of a label counts that does not hold; of one that holds, it is 1.
     """
-    plan = make_plan(example.text, example.task, vocabulary, template)
-    gold = example.gold
-    if isinstance(gold, Extraction):
-        branches = _spans(plan, gold, vocabulary, absent_weight)
-    elif example.task.single_label:
-        branches = [_choice(plan, gold)]
-    else:
-        branches = _judgements(plan, gold, vocabulary, absent_weight)
-    return Encoded(Tree(plan.prompt, [ids for ids, _ in branches]), tuple(targets for _, targets in branches))
+    task = example.task
+    as_it_is = Shown(
+        tuple(range(len(task.labels))),
+        task.labels,
+        tuple(task.descriptions.get(label, "") for label in task.labels),
+        none=task.none,
+    )
+    return assemble(
+        read_answers(example, vocabulary, template),
+        shown or as_it_is,
+        LabelTokens(vocabulary),
+        absent_weight=absent_weight,
+    )
 
 
-def _spans(plan: Plan, gold: Extraction, vocabulary: Vocabulary, absent_weight: float) -> _Branches:
-    constraint = SpanConstraint(plan.text, vocabulary)
+def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -> Answers:
+    """Encode what of an example does not depend on how its labels are shown."""
+    task, gold = example.task, example.gold
+    plain = task.with_labels(task.labels[:1]).without_descriptions()
+    prompt = encode_prompt(example.text, plain, vocabulary, template)
+    prompt = prompt[: prompt.index(vocabulary.mark(_opening(task.kind, task.single_label)))]
+    if not isinstance(gold, Extraction):
+        held = [i for i, label in enumerate(task.labels) if label in set(gold.labels)]
+        return Answers(task.kind, task.single_label, prompt, held)
+    constraint, end = SpanConstraint(example.text, vocabulary), vocabulary.mark(END)
     groups = by_label(gold.spans)
-    branches = []
-    for label, cue in zip(plan.task.labels, plan.branches, strict=True):
+    held, spans = [], []
+    for i, label in enumerate(task.labels):
         stripped = dict.fromkeys(_strip(span) for span in groups.get(label, []) if span.text.strip())
-        answers = [vocabulary.encode_pieces(write_span(span, plan.text)) for span in stripped]
-        branches += (
-            _paths(cue, answers, constraint, vocabulary.mark(END))
-            if answers
-            else [_absent(cue, constraint, absent_weight)]
-        )
-    return branches
+        if stripped:
+            held.append(i)
+            written = [vocabulary.encode_pieces(write_span(span, example.text)) for span in stripped]
+            spans.append(_label_spans(written, constraint, end))
+    return Answers(task.kind, False, prompt, held, tuple(constraint.following(None)), spans)
 
 
-def _absent(cue: Tokens, constraint: SpanConstraint, weight: float) -> tuple[Tokens, tuple[Target, ...]]:
-    """Return the branch of a label without spans: only how they would begin is asked."""
-    return cue, (Target(len(cue) - 1, tuple(constraint.following(None)), frozenset(), weight=weight),)
+def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0) -> Encoded:
+    """Put an example together with its labels as they are shown."""
+    prompt = [*answers.prompt, words.mark(_opening(answers.kind, answers.single_label))]
+    for word, description in zip(shown.words, shown.descriptions, strict=True):
+        if description:
+            prompt += words.described(word, description)
+    if shown.none:
+        prompt.append(words.none)
+    prompt.append(words.answer)
+    if not answers.single_label:
+        branches, several = _labels(answers, shown, words, absent_weight)
+        return Encoded(Tree(prompt, branches), several)
+    right = next((at for at, number in enumerate(shown.kept) if number in answers.held), len(shown.kept))
+    branch, targets = words.choice(shown.words, shown.none, right)
+    return Encoded(Tree(prompt, [branch]), (targets,))
 
 
-def _paths(cue: Tokens, answers: Sequence[Tokens], constraint: SpanConstraint, end: int) -> _Branches:
-    """Return a branch for each span; what follows a beginning that several spans share is asked once."""
-    following: dict[Tokens, set[int]] = {(): set()}
+class LabelTokens:
+    """Labels as token ids, remembered: the same ones come again and again.
+
+    Args:
+        vocabulary: The vocabulary of the model.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.mark = vocabulary.mark
+        self.none, self.answer = vocabulary.mark(NONE), vocabulary.mark(ANSWER)
+        self.yes = (vocabulary.mark(YES),)
+        self._cues: dict[str, tuple[int, ...]] = {}
+        self._choices: dict[tuple[tuple[str, ...], bool, int], _Choice] = {}
+
+    def cue(self, label: str) -> tuple[int, ...]:
+        """Return what begins a label's own answer."""
+        if label not in self._cues:
+            _bound(self._cues)[label] = self._vocabulary.encode_pieces(cue(label))
+        return self._cues[label]
+
+    def described(self, label: str, description: str) -> tuple[int, ...]:
+        """Return what a prompt says of a label."""
+        return self._vocabulary.encode_pieces((LABEL, lead(label), MEANS, lead(description)))
+
+    def choice(self, labels: tuple[str, ...], none: bool, right: int) -> _Choice:
+        """Return the answer of a task whose labels exclude one another: its branch, and what is asked along it.
+
+        Args:
+            labels: The labels.
+            none: Whether "none of these" is an answer.
+            right: The number of the right label; their number for "none of these".
+        """
+        key = (labels, none, right)
+        if key not in self._choices:
+            answers = [self._vocabulary.encode_pieces(choice(label)) for label in labels]
+            answers += [(self.none,)] if none else []
+            trie, answer = ChoiceConstraint(answers), answers[right]
+            targets = tuple(
+                Target(i - 1, trie.next_tokens(answer[:i]), frozenset([token]), one_of=True)
+                for i, token in enumerate(answer)
+            )
+            _bound(self._choices)[key] = (answer[:-1], targets)
+        return self._choices[key]
+
+
+def _bound(memory: dict[Any, Any], most: int = 50_000) -> dict[Any, Any]:
+    """Empty a memory that has become too large."""
+    if len(memory) >= most:
+        memory.clear()
+    return memory
+
+
+def _opening(kind: TaskKind, single_label: bool) -> Mark:
+    if kind == "extract":
+        return EXTRACT
+    return CLASSIFY if single_label else SELECT
+
+
+def _label_spans(answers: Sequence[tuple[int, ...]], constraint: SpanConstraint, end: int) -> LabelSpans:
+    """Return the path of each span; what follows a beginning that several spans share is asked once."""
+    following: dict[tuple[int, ...], dict[int, None]] = {}
     for answer in answers:
         for i, token in enumerate(answer):
-            following.setdefault(answer[:i], set()).add(token)
-    branches = []
+            following.setdefault(answer[:i], {})[token] = None
+    begins = tuple(following.pop(()))
+    paths = []
     for answer in answers:
-        states = [None, *constraint.path(answer[:-1])]
-        targets = []
-        for i, written in enumerate(states):
+        steps = []
+        for i, written in enumerate(constraint.path(answer[:-1]), start=1):
             if answer[:i] in following:
-                ends = (end,) if written and constraint.place(written) else ()
-                right = frozenset(following.pop(answer[:i]))
-                targets.append(Target(len(cue) - 1 + i, (*ends, *constraint.following(written)), right))
-        branches.append((cue + answer[:-1], tuple(targets)))
-    return branches
+                ends = (end,) if constraint.place(written) else ()
+                steps.append(Step(i, (*ends, *constraint.following(written)), tuple(following.pop(answer[:i]))))
+        paths.append(SpanPath(answer[:-1], steps))
+    return LabelSpans(begins, paths)
 
 
 def _strip(span: Span) -> Span:
@@ -121,20 +282,31 @@ def _strip(span: Span) -> Span:
     return Span(span.label, text, start, start + len(text))
 
 
-def _judgements(plan: Plan, gold: Classification, vocabulary: Vocabulary, absent_weight: float) -> _Branches:
-    yes = (vocabulary.mark(YES),)
-    branches: _Branches = []
-    for label, cue in zip(plan.task.labels, plan.branches, strict=True):
-        holds = label in gold.labels
-        right = frozenset(yes if holds else ())
-        branches.append((cue, (Target(len(cue) - 1, yes, right, weight=1.0 if holds else absent_weight),)))
-    return branches
-
-
-def _choice(plan: Plan, gold: Classification) -> tuple[Tokens, tuple[Target, ...]]:
-    trie = ChoiceConstraint([*plan.branches, plan.none] if plan.none else plan.branches)
-    answer = plan.branches[plan.task.labels.index(gold.labels[0])] if gold.labels else plan.none
-    targets = tuple(
-        Target(i - 1, trie.next_tokens(answer[:i]), frozenset([token]), one_of=True) for i, token in enumerate(answer)
-    )
-    return answer[:-1], targets
+def _labels(
+    answers: Answers, shown: Shown, words: LabelTokens, absent_weight: float
+) -> tuple[list[Tokens], tuple[tuple[Target, ...], ...]]:
+    """Return a branch for each label, and for each span after the first of a label."""
+    extracts = answers.kind == "extract"
+    begins = answers.begins if extracts else words.yes
+    branches: list[Tokens] = []
+    targets: list[tuple[Target, ...]] = []
+    for number, word in zip_longest(shown.kept, (*shown.words, *shown.foreign)):
+        cue = words.cue(word)
+        branches.append(cue)
+        asked = len(cue) - 1
+        if number not in answers.held:
+            targets.append((Target(asked, begins, _NOTHING, weight=absent_weight),))
+        elif not extracts:
+            targets.append((Target(asked, begins, frozenset(begins)),))
+        else:
+            spans = answers.spans[answers.held.index(number)]
+            targets.append((Target(asked, begins, frozenset(spans.begins)),))
+            for i, path in enumerate(spans.paths):
+                later = tuple(Target(asked + s.offset, s.options, frozenset(s.right)) for s in path.steps)
+                if i:
+                    branches.append((*cue, *path.tokens))
+                    targets.append(later)
+                else:
+                    branches[-1] = (*cue, *path.tokens)
+                    targets[-1] += later
+    return branches, tuple(targets)

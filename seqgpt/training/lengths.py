@@ -5,11 +5,13 @@ Nothing is tokenized that cannot be too long by its number of bytes: no token is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from seqgpt.data.augmentation import Shown, held_numbers
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.templates.marks import cue, lead
 from seqgpt.training.encode import encode
-from seqgpt.training.label_sampling import longest_labels
 
 
 def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
@@ -26,7 +28,7 @@ def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
         label: sum(len(vocabulary.encode_label(lead(words))) + 1 for words in (label, descriptions.get(label)) if words)
         for label in labels
     }
-    widest = encode(longest_labels(example, size, max_labels), vocabulary, model.template)
+    widest = encode(example, vocabulary, model.template, _longest(example, size, max_labels))
     branches = [*map(len, widest.tree.branches)]
     if not example.task.single_label:  # every label begins a branch, described or not
         branches += [len(vocabulary.encode_pieces(cue(label))) for label in labels] if descriptions else []
@@ -37,3 +39,13 @@ def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
         f"example {example.id} has up to {longest} tokens, and the model reads {model.max_positions - 1}: "
         "shorten its text, lower max_labels, or leave it out."
     )
+
+
+def _longest(example: Example, size: Mapping[str, int], max_labels: int) -> Shown:
+    """Return the longest that may be shown of a label set, whatever is drawn."""
+    task, held = example.task, held_numbers(example)
+    others = sorted(set(range(len(task.labels))) - set(held), key=lambda i: -size[task.labels[i]])
+    few = bool(task.descriptions) or not task.single_label
+    kept = [*held, *(others[: max(max_labels - len(held), 1)] if few else others)]
+    words = tuple(task.labels[i] for i in kept)
+    return Shown(tuple(kept), words, tuple(task.descriptions.get(word, "") for word in words), none=task.none)

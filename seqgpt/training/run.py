@@ -23,6 +23,8 @@ import yaml
 from tqdm.auto import tqdm
 
 from seqgpt.calibration import LOWEST
+from seqgpt.data.draws import draw
+from seqgpt.data.mixture import find_sources, to_table
 from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
@@ -33,11 +35,12 @@ from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
-from seqgpt.training.label_sampling import draw
+from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
 RUN_FILE = "run.yaml"
 METRICS_FILE = "metrics.json"
+MIXTURE_FILE = "mixture.md"
 
 _TOKENIZER_EXAMPLES = 50_000
 """So many examples give their labels to the training of the tokenizer; all give their texts."""
@@ -55,13 +58,7 @@ def run_training(config: RunConfig) -> SeqGPT:
     arguments = config.arguments()
     if checkpoint is None:
         _check_start(config.model)
-    examples = [
-        example
-        for name in config.data.train
-        for example in _repeat(
-            _read(name, "train", config.data, config.data.train_limit), name, config.data, arguments.seed
-        )
-    ]
+    examples = _examples(config, arguments.seed)
     held_out = {
         title: _read(name, "validation", config.data, config.data.eval_limit)
         for name, title in _titles(config.data.eval).items()
@@ -71,16 +68,18 @@ def run_training(config: RunConfig) -> SeqGPT:
         if checkpoint
         else _start(config.model, examples, arguments.seed)
     )
-    if config.data.on_bad_row == "skip":
-        checked = TrainingSet(examples, model, seed=arguments.seed, max_labels=arguments.max_labels)
+    if config.data.on_bad_row == "skip" and not config.mixture:
+        checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
         examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
         held_out = {
             title: _readable(title, members, [_unreadable(model, example) for example in members])
             for title, members in held_out.items()
         }
-    trainer = _make_trainer(model, arguments, examples, held_out)
+    mixture = _open_mixture(config, model, arguments)
+    trainer = _make_trainer(model, arguments, mixture or examples, held_out)
     n_held_out = sum(map(len, held_out.values()))
-    _say(f"{model!r}: {len(examples)} examples of {len(config.data.train)} source(s), {n_held_out} held out")
+    n_sources = len(mixture.stores) if mixture else len(config.data.train)
+    _say(f"{model!r}: {len(mixture or examples)} examples of {n_sources} source(s), {n_held_out} held out")
     if trainer.is_world_process_zero():
         (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -133,7 +132,10 @@ class TrainingProgress(transformers.TrainerCallback):
 
 
 def _make_trainer(
-    model: SeqGPT, arguments: TrainingArguments, examples: Sequence[Example], held_out: Mapping[str, Sequence[Example]]
+    model: SeqGPT,
+    arguments: TrainingArguments,
+    examples: Sequence[Example] | MixtureSet,
+    held_out: Mapping[str, Sequence[Example]],
 ) -> Trainer:
     try:
         trainer = Trainer(model, arguments, examples, held_out or None)
@@ -146,6 +148,36 @@ def _make_trainer(
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.add_callback(TrainingProgress())
     return trainer
+
+
+def _examples(config: RunConfig, seed: int) -> list[Example]:
+    """Return what is trained on; of a mixture only what the vocabulary of a new model is made from."""
+    if not config.mixture:
+        return [
+            example
+            for name in config.data.train
+            for example in _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
+        ]
+    if config.model.path:
+        return []
+    sources = find_sources(config.mixture)
+    each = max(_TOKENIZER_EXAMPLES // len(sources), 1)
+    return [example for name in sources for example in _read(name, "train", config.data, each)]
+
+
+def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments) -> MixtureSet | None:
+    if not config.mixture:
+        return None
+    found = open_mixture(
+        config.mixture,
+        model,
+        seed=arguments.seed,
+        augmentation=arguments.augmentation,
+        data_root=config.data.root,
+        on_bad_row=config.data.on_bad_row,
+    )
+    (Path(config.output_dir) / MIXTURE_FILE).write_text(to_table(found.mixture), encoding="utf-8")
+    return found
 
 
 def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Example]:

@@ -18,6 +18,8 @@ from torch.utils.data import Dataset
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from seqgpt.data.augmentation import Augmentation, LabelBook, choose_labels, held_numbers
+from seqgpt.data.draws import draw
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
@@ -28,8 +30,8 @@ from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
-from seqgpt.training.label_sampling import absent_weight, draw, shuffle_labels
 from seqgpt.training.lengths import example_too_long
+from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
 
@@ -49,14 +51,16 @@ class TrainingSet(Dataset[Encoded]):
         model: SeqGPT,
         *,
         seed: int,
-        max_labels: int,
+        augmentation: Augmentation,
         replace_mentions: float = 0.0,
     ) -> None:
         self._examples = examples
         self._replace_mentions = MentionReplacement(examples, replace_mentions)
         self._model = model
         self._seed = seed
-        self._max_labels = max_labels
+        self._augmentation = augmentation
+        counts = Counter(example.task.labels[i] for example in examples for i in held_numbers(example))
+        self._book = LabelBook(counts=counts, closed=not augmentation.foreign)
         # Shared, so that worker processes that live on from epoch to epoch see it change.
         self._epoch = torch.zeros(1, dtype=torch.long)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
@@ -69,24 +73,27 @@ class TrainingSet(Dataset[Encoded]):
         """Say what is wrong with an example that the model cannot read; an empty string if it can, in every epoch."""
         example = self._examples[index]
         named = example if example.id else dataclasses.replace(example, id=str(index))
-        return example_too_long(self._model, named, self._max_labels)
+        return example_too_long(self._model, named, self._augmentation.max_labels)
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: int) -> Encoded:
         example = self._examples[index]
-        encoded = self._encode(self._replace_mentions(example, self._draw(index, "mentions")), index)
-        fits = encoded.tree.longest < self._model.max_positions
-        return encoded if fits else self._encode(example, index)
+        encoded = self._encode(
+            self._replace_mentions(example, self._draw(index, "mentions")), self._augmentation, index
+        )
+        if encoded.tree.longest < self._model.max_positions:
+            return encoded
+        return self._encode(example, Augmentation(self._augmentation.max_labels), index)
 
     def _draw(self, index: int, purpose: str) -> random.Random:
         return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index), purpose)
 
-    def _encode(self, example: Example, index: int) -> Encoded:
-        shown = shuffle_labels(example, self._draw(index, "labels"), self._max_labels)
-        weight = absent_weight(example, shown)
-        return encode(shown, self._model.vocabulary, self._model.template, absent_weight=weight)
+    def _encode(self, example: Example, augmentation: Augmentation, index: int) -> Encoded:
+        shown = choose_labels(example, self._book, augmentation, self._draw(index, "labels"))
+        weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
+        return encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
 
 
 class Trainer(transformers.Trainer):
@@ -99,7 +106,7 @@ class Trainer(transformers.Trainer):
     Args:
         model: The model to train; it is trained in place.
         args: The arguments of the run.
-        train_dataset: Examples, or a JSONL file.
+        train_dataset: Examples, or a JSONL file; or a mixture (:func:`seqgpt.training.mixture_set.open_mixture`).
         eval_dataset: Examples or a JSONL file to predict during training; or several of them by name.
         callbacks: Callbacks as in transformers.
 
@@ -120,12 +127,11 @@ class Trainer(transformers.Trainer):
         self,
         model: SeqGPT,
         args: TrainingArguments,
-        train_dataset: Examples,
+        train_dataset: Examples | MixtureSet,
         eval_dataset: Examples | Mapping[str, Examples] | None = None,
         callbacks: list[transformers.TrainerCallback] | None = None,
     ) -> None:
-        examples = _read(train_dataset)
-        _check_kinds(model, args, examples)
+        _check_kinds(model, args)
         if not isinstance(model.template, MarksTemplate):
             raise ModelError(
                 f"models of template {model.template.name!r} can be asked, but not trained here: start from a plain "
@@ -133,18 +139,14 @@ class Trainer(transformers.Trainer):
             )
         if model.int8:
             raise ModelError("8-bit weights cannot be trained: open the model again, without to_int8().")
-        if not examples:
+        training_set = (
+            train_dataset if isinstance(train_dataset, MixtureSet) else _training_set(train_dataset, model, args)
+        )
+        if not len(training_set):
             raise DataError("there are no examples to train on: give at least one.")
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
-        training_set = TrainingSet(
-            examples, model, seed=args.seed, max_labels=args.max_labels, replace_mentions=args.replace_mentions
-        )
-        for index in range(len(examples)):
-            problem = training_set.too_long(index)
-            if problem:
-                raise DataError(problem)
         if model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
@@ -194,6 +196,13 @@ class Trainer(transformers.Trainer):
         self.seqgpt.model.eval()
         self.save_model()
         return output
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
+        """Take a mixture in its own order, which is another one in every epoch."""
+        given = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(given, MixtureSet):
+            return torch.utils.data.SequentialSampler(given)
+        return super()._get_train_sampler(train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Create the optimizer that the arguments ask for."""
@@ -310,7 +319,7 @@ class _TellEpoch(transformers.TrainerCallback):
     accelerate tells it too, but not in several processes nor in an epoch that is resumed in its middle.
     """
 
-    def __init__(self, training_set: TrainingSet) -> None:
+    def __init__(self, training_set: TrainingSet | MixtureSet) -> None:
         self._training_set = training_set
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -355,6 +364,20 @@ def _check_empty(directory: Path) -> None:
         )
 
 
+def _training_set(given: Examples, model: SeqGPT, args: TrainingArguments) -> TrainingSet:
+    """Return examples as a training set; all of them can be read in every epoch."""
+    examples = _read(given)
+    _check_examples(examples)
+    training_set = TrainingSet(
+        examples, model, seed=args.seed, augmentation=args.augmentation, replace_mentions=args.replace_mentions
+    )
+    for index in range(len(examples)):
+        problem = training_set.too_long(index)
+        if problem:
+            raise DataError(problem)
+    return training_set
+
+
 def _read(examples: Examples) -> Sequence[Example]:
     if isinstance(examples, (str, Path)):
         return read_jsonl(examples)
@@ -380,7 +403,7 @@ def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[
     return sets
 
 
-def _check_kinds(model: object, args: object, examples: Iterable[object]) -> None:
+def _check_kinds(model: object, args: object) -> None:
     """Refuse what the Trainer of transformers takes and this one does not."""
     if not isinstance(model, SeqGPT):
         raise ConfigError(
@@ -392,7 +415,6 @@ def _check_kinds(model: object, args: object, examples: Iterable[object]) -> Non
             f"args are {type(args).__module__.partition('.')[0]}.{type(args).__name__}: build them with "
             "seqgpt.TrainingArguments, which takes the same and has max_labels and row_tokens."
         )
-    _check_examples(examples)
 
 
 def _check_examples(examples: Iterable[object]) -> None:

@@ -7,6 +7,7 @@ import torch
 import transformers
 
 from seqgpt import DataError, RunError, SeqGPT, Trainer, write_jsonl
+from seqgpt.data.augmentation import Augmentation
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.evaluation.report import by_kind, evaluate
@@ -291,7 +292,7 @@ def test_the_longest_labels_of_all_epochs_are_counted(still_model, arguments, ki
     fits, longest = None, {}
     for words in range(60, 480):
         record = {"text": "word " * words, "task": kind, "labels": labels, "answer": answer}
-        training_set = TrainingSet([Example.from_dict(record)], still_model, seed=0, max_labels=2)
+        training_set = TrainingSet([Example.from_dict(record)], still_model, seed=0, augmentation=Augmentation(2))
         if training_set.too_long(0):
             break
         fits = training_set
@@ -375,7 +376,7 @@ def unwrapped(optimizer):
 
 
 def test_mentions_are_replaced_anew_in_every_epoch_if_they_fit(eight):
-    training_set = TrainingSet(eight, make_model(), seed=0, max_labels=4, replace_mentions=1.0)
+    training_set = TrainingSet(eight, make_model(), seed=0, augmentation=Augmentation(4), replace_mentions=1.0)
     prompts = set()
     for epoch in range(6):
         training_set.set_epoch(epoch)
@@ -385,7 +386,7 @@ def test_mentions_are_replaced_anew_in_every_epoch_if_they_fit(eight):
     other = {"text": "y " * 60, "task": "extract", "labels": ["a"], "answer": {"a": ["y " * 59 + "y"]}}
     examples = [Example.from_dict(long), Example.from_dict(other)]
     model = make_model()
-    mixed = TrainingSet(examples, model, seed=0, max_labels=4, replace_mentions=1.0)
+    mixed = TrainingSet(examples, model, seed=0, augmentation=Augmentation(4), replace_mentions=1.0)
     for epoch in range(12):
         mixed.set_epoch(epoch)
         assert mixed[0].tree.longest < model.max_positions

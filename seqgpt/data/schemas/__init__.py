@@ -14,6 +14,9 @@ from seqgpt.data.schemas.spans import ENTITY_TYPING, SEQUENCE_LABELLING, SPAN_EX
 from seqgpt.data.schemas.texts import MULTI_LABEL, TEXT_CLASSIFICATION, TEXT_PAIRS
 from seqgpt.errors import ConfigError, did_you_mean
 
+CONVERTERS_VERSION = 1
+"""Raised whenever a converter gives other examples for the same rows, so that what was computed before is not used."""
+
 SCHEMAS: dict[str, Schema] = {
     "text-classification": TEXT_CLASSIFICATION,
     "text-pair-classification": TEXT_PAIRS,
@@ -28,7 +31,7 @@ SCHEMAS: dict[str, Schema] = {
     "multiple-choice": MULTIPLE_CHOICE,
 }
 
-__all__ = ["SCHEMAS", "Reading", "Row", "Schema", "get_schema"]
+__all__ = ["CONVERTERS_VERSION", "SCHEMAS", "Reading", "Row", "Schema", "get_schema"]
 
 
 def get_schema(name: str) -> Schema:

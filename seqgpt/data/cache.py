@@ -1,0 +1,55 @@
+"""Where computed data is kept, so that it is computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from seqgpt.errors import DataError
+
+CACHE_VARIABLE = "SEQGPT_CACHE"
+
+
+def cache_dir() -> Path:
+    """Return the folder of computed data: ``$SEQGPT_CACHE``, or ``seqgpt`` in the user's cache folder.
+
+    Raises:
+        DataError: If it cannot be made.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    folder = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqgpt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the cache folder {folder} cannot be made ({error.strerror}): set {CACHE_VARIABLE} to another one."
+        ) from error
+    return folder
+
+
+def cached(name: str, key: object, write: Callable[[Path], None]) -> Path:
+    """Return the file or folder of a computation, which ``write`` makes if it is not there.
+
+    It appears whole or not at all, also where several processes write it.
+
+    Args:
+        name: What it is: ``"texts.npz"``.
+        key: What it depends on; its ``repr`` counts.
+        write: Writes it to a given path.
+    """
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
+    path = cache_dir() / f"{digest}-{name}"
+    if not path.exists():
+        part = path.with_name(f"{os.getpid()}-{path.name}")
+        try:
+            write(part)
+            with suppress(FileExistsError):  # another process was faster
+                part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            part.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,65 @@
+"""The guard against training on what is held out: its recipes are refused, and its test texts are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
+from seqgpt.data.text_index import index_texts
+from seqgpt.errors import ConfigError, DataError
+
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The texts that a model must not have seen.
+
+    Attributes:
+        hashes: Their hashes, sorted; uint64.
+        recipes: The held-out recipes whose test texts are among them.
+        unread: Those whose test texts could not be read, and so are not guarded.
+    """
+
+    hashes: np.ndarray
+    recipes: tuple[str, ...]
+    unread: tuple[str, ...]
+
+    def holds(self, hashes: np.ndarray) -> np.ndarray:
+        """Tell for each hash whether its text is held out; bool ``[examples]``."""
+        return np.isin(hashes, self.hashes)
+
+
+def held_out_texts(data_root: str | Path | None = None, recipes: Iterable[Recipe] | None = None) -> HeldOut:
+    """Gather the test texts of all held-out recipes.
+
+    Args:
+        data_root: The folder that sources start from.
+        recipes: The recipes to look through; by default all that are shipped.
+    """
+    hashes = [np.zeros(0, dtype=np.uint64)]
+    read, unread = [], []
+    for recipe in map(load_recipe, list_recipes()) if recipes is None else recipes:
+        if recipe.held_out:
+            try:
+                hashes.append(index_texts(recipe, recipe.tasks[0], TEST, data_root=data_root).hashes)
+                read.append(recipe.name)
+            except DataError:
+                unread.append(recipe.name)
+    return HeldOut(np.unique(np.concatenate(hashes)), tuple(read), tuple(unread))
+
+
+def refuse_held_out(recipes: Sequence[Recipe], where: str) -> None:
+    """Raise a ``ConfigError`` if one of the recipes is held out, or too much like one that is."""
+    for recipe in recipes:
+        if recipe.held_out:
+            raise ConfigError(f"{where}: recipe {recipe.name!r} is held out, for evaluation only: leave it out.")
+        if recipe.conflicts:
+            raise ConfigError(
+                f"{where}: recipe {recipe.name!r} is too much like {', '.join(recipe.conflicts)}, which is held out: "
+                "leave it out."
+            )

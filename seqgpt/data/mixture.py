@@ -1,0 +1,356 @@
+"""Mixtures: which sources a model is trained on, how much of each, and in which order.
+
+sources: ["*"]              recipes by name or pattern, one task of them ("cluener:typing"), JSONL files
+exclude: [muc4_roles]       what of it is left out
+families: [NER, RE]         only these
+languages: [zh]             only these
+synthetic: false            without what models labelled
+method: unimax              or proportional, temperature, cap, weights
+examples: 200000            in an epoch; as many as there are, if it is not said
+max_epochs: 2               unimax: how often an example comes in an epoch, at most
+temperature: 3   cap: 10000   weights: {cluener: 2, trec: 1}     of the other methods
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from seqgpt.configs import config_dir
+from seqgpt.data import allocation
+from seqgpt.data.draws import permutation
+from seqgpt.data.leaks import HeldOut, held_out_texts, refuse_held_out
+from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
+from seqgpt.data.source import has_no_splits, split_source
+from seqgpt.data.text_index import TextIndex, index_texts, text_hash
+from seqgpt.errors import ConfigError, DataError, did_you_mean
+from seqgpt.examples import BadRows, OnBadRow, read_jsonl
+from seqgpt.yaml_file import YamlFile
+from seqgpt.yaml_section import read_section
+
+Method = Literal["unimax", "proportional", "temperature", "cap", "weights"]
+
+_OF_A_RUN = ("output_dir", "model", "data", "training", "mixture")
+
+Readable = Callable[[str], np.ndarray]
+"""From a source to whether each of its examples can be read; bool ``[examples]``."""
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """What a mixture is made of.
+
+    Attributes:
+        sources: Recipes by name or by a pattern such as ``"multidogo_*"``, which stands for all their tasks and passes
+            over what is held out; one task of a recipe, ``"cluener:typing"``; JSONL files.
+        exclude: Sources and patterns that are left out.
+        families: If any, only recipes of these families.
+        languages: If any, only recipes of these languages.
+        synthetic: With what models labelled.
+        method: How the examples are shared among the sources.
+        examples: Examples of an epoch; by default as many as there are.
+        max_epochs: ``unimax``: how often an example comes in an epoch, at most.
+        temperature: ``temperature``: 1 is proportional, a high one nearly even.
+        cap: ``cap``: no source counts as larger than this.
+        weights: ``weights``: the weight of each source; sources that have none are left out.
+    """
+
+    sources: list[str] = field(default_factory=lambda: ["*"])
+    exclude: list[str] = field(default_factory=list)
+    families: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    synthetic: bool = True
+    method: Method = "unimax"
+    examples: int | None = None
+    max_epochs: float = 2.0
+    temperature: float = 3.0
+    cap: int = 10_000
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ConfigError(
+                f"unknown method {self.method!r}.{did_you_mean(str(self.method), get_args(Method))} "
+                f"Use one of {', '.join(get_args(Method))}."
+            )
+        for name in ("examples", "max_epochs", "temperature", "cap"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} is {value!r}: give a number above 0.")
+        if bool(self.weights) != (self.method == "weights"):
+            raise ConfigError("weights and method: weights belong together: give both, or neither.")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A source in a mixture.
+
+    Attributes:
+        source: Its name, as ``seqgpt.data.source.read_source`` reads it.
+        path: Where it stands: language, family, data set, task.
+        licence: As stated by its source.
+        kept: The numbers of its examples that may be trained on; int64.
+        leaked: How many were left out because a held-out test has their text.
+        too_long: How many were left out because the model cannot read them.
+        bad_rows: The rows that gave no example.
+        count: How many examples it gives to an epoch.
+    """
+
+    source: str
+    path: allocation.Path
+    licence: str
+    kept: np.ndarray
+    leaked: int
+    too_long: int
+    bad_rows: BadRows
+    count: int = 0
+
+    @property
+    def epochs(self) -> float:
+        """How often each of its examples comes in an epoch, on average."""
+        return self.count / len(self.kept) if len(self.kept) else 0.0
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The examples of an epoch, in order; all int64 ``[examples]``.
+
+    Attributes:
+        member: The number of the member.
+        example: The number of the example within it.
+        epoch: How often the example came before, in this and earlier epochs.
+    """
+
+    member: np.ndarray
+    example: np.ndarray
+    epoch: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.member)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Sources, and how much each gives.
+
+    Attributes:
+        members: The sources, in the order of their names.
+        held_out: What was guarded.
+    """
+
+    members: tuple[Member, ...]
+    held_out: HeldOut
+
+    def __len__(self) -> int:
+        return self._total
+
+    @cached_property
+    def _total(self) -> int:
+        return sum(member.count for member in self.members)
+
+    def draws(self, seed: int, epoch: int) -> Draws:
+        """Return what an epoch consists of: a function of seed and epoch alone.
+
+        A source's examples come in one seeded order after the other, so that none comes again before all have come.
+        """
+        parts = [_part(number, member, seed, epoch) for number, member in enumerate(self.members) if member.count]
+        joined = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0), dtype=np.int64)
+        return Draws(*joined[:, permutation(joined.shape[1], seed, "mixture", epoch)])
+
+
+def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
+    """Return member, example and epoch of what a source gives to an epoch of the mixture; int64 ``[3, count]``."""
+    size = len(member.kept)
+    positions = np.arange(epoch * member.count, (epoch + 1) * member.count)
+    passes = positions // size
+    examples = np.empty(member.count, dtype=np.int64)
+    for one in np.unique(passes):
+        here = passes == one
+        examples[here] = member.kept[permutation(size, seed, member.source, one)[positions[here] % size]]
+    return np.stack([np.full(member.count, number), examples, passes])
+
+
+def load_mixture_config(name_or_path: str | Path) -> MixtureConfig:
+    """Load a shipped mixture by name, or any by the path of its YAML file: its own, or that of a run with a mixture.
+
+    Raises:
+        ConfigError: If there is no such mixture, or its file is wrong; all problems are reported at once.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        known = sorted(file.stem for file in (config_dir() / "mixtures").glob("*.yaml"))
+        if str(name_or_path) not in known:
+            raise ConfigError(
+                f"unknown mixture {str(name_or_path)!r}.{did_you_mean(str(name_or_path), known)} "
+                f"Use one of {', '.join(known)}, or the path of a YAML file."
+            )
+        path = config_dir() / "mixtures" / f"{name_or_path}.yaml"
+    fields = [one.name for one in dataclasses.fields(MixtureConfig)]
+    file = YamlFile(path, (*fields, *_OF_A_RUN))
+    of_a_run = "mixture" in file.values
+    if not of_a_run:
+        for key in _OF_A_RUN:
+            if key in file.values:
+                file.problem(
+                    key, f"{key!r} belongs to a run, and this file has no 'mixture': add it, or leave {key!r} out"
+                )
+    values = read_section(file, "mixture" if of_a_run else "", MixtureConfig)
+    try:
+        config = MixtureConfig(**values)
+    except ConfigError as error:
+        file.problem("mixture", str(error).rstrip("."))
+    file.check()
+    return config
+
+
+def build_mixture(
+    config: MixtureConfig,
+    *,
+    split: str = "train",
+    data_root: str | Path | None = None,
+    on_bad_row: OnBadRow = "error",
+    readable: Readable | None = None,
+    progress: bool = False,
+) -> Mixture:
+    """Find the sources of a mixture, leave out what is held out, and share the examples among them.
+
+    Args:
+        config: What it is made of.
+        split: The split of recipes.
+        data_root: The folder that recipes' sources start from.
+        on_bad_row: ``"error"`` or ``"skip"``; what is skipped is counted.
+        readable: Tells for each example of a source whether the model can read it; by default it can.
+        progress: Show a progress bar on standard error.
+
+    Raises:
+        ConfigError: If a name is unknown, or of something that is held out; or nothing is left.
+        DataError: If a source cannot be read.
+    """
+    held_out = held_out_texts(data_root)
+    found = find_sources(config)
+    members = []
+    for source in tqdm(found, desc="read", unit="source", disable=not progress):
+        path, licence, index = _read(source, split, data_root, on_bad_row)
+        leaks = held_out.holds(index.hashes)
+        fits = readable(source) if readable else np.ones(len(index), dtype=bool)
+        kept = np.flatnonzero(~leaks & fits)
+        members.append(Member(source, path, licence, kept, int(leaks.sum()), int((~fits).sum()), index.bad_rows))
+    counts = _share(config, {member.path: len(member.kept) for member in members if len(member.kept)}, members)
+    return Mixture(tuple(replace(member, count=counts.get(member.path, 0)) for member in members), held_out)
+
+
+def to_table(mixture: Mixture) -> str:
+    """Return what each source gives to an epoch as a Markdown table, with what was left out below it."""
+    lines = [
+        "| source | language | family | examples | in an epoch | share | epochs of it | left out | licence |",
+        "|---|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    total = max(len(mixture), 1)
+    for one in mixture.members:
+        out = one.leaked + one.too_long + one.bad_rows.count
+        language, family = one.path[0] or "-", one.path[1] or "-"
+        lines.append(
+            f"| {one.source} | {language} | {family} | {len(one.kept):,} | {one.count:,} | {one.count / total:.1%} | "
+            f"{one.epochs:.2f} | {out:,} | {one.licence} |"
+        )
+    leaked, too_long, bad = (
+        sum(one.leaked for one in mixture.members),
+        sum(one.too_long for one in mixture.members),
+        sum(one.bad_rows.count for one in mixture.members),
+    )
+    read, unread = mixture.held_out.recipes, mixture.held_out.unread
+    lines += [
+        "",
+        f"{len(mixture.members)} sources, {sum(len(one.kept) for one in mixture.members):,} examples, "
+        f"{len(mixture):,} in an epoch.",
+        f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {too_long:,} that "
+        f"are longer than the model reads, {bad:,} rows that are wrong.",
+    ]
+    if unread:
+        lines.append(f"Not guarded, for their test texts are not there: {', '.join(unread)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _share(
+    config: MixtureConfig, sizes: dict[allocation.Path, int], members: Sequence[Member]
+) -> dict[allocation.Path, int]:
+    budget = config.examples or sum(sizes.values())
+    match config.method:
+        case "unimax":
+            return allocation.unimax(sizes, budget, config.max_epochs)
+        case "proportional":
+            return allocation.proportional(sizes, budget)
+        case "temperature":
+            return allocation.with_temperature(sizes, budget, config.temperature)
+        case "cap":
+            return allocation.capped(sizes, budget, config.cap)
+        case "weights":
+            weights = {m.path: config.weights.get(m.source, 0.0) for m in members if m.path in sizes}
+            return allocation.weighted({path: weight for path, weight in weights.items() if weight}, budget)
+
+
+def _read(
+    source: str, split: str, data_root: str | Path | None, on_bad_row: OnBadRow
+) -> tuple[allocation.Path, str, TextIndex]:
+    if has_no_splits(source):
+        bad = BadRows()
+        examples = read_jsonl(source, on_bad_row=on_bad_row, bad_rows=bad)
+        hashes = np.array([text_hash(example.text) for example in examples], dtype=np.uint64)
+        return ("", "", source, ""), "", TextIndex(hashes, bad)
+    recipe, task = split_source(source)
+    try:
+        index = index_texts(recipe, task, split, data_root=data_root, on_bad_row=on_bad_row)
+    except DataError as error:
+        raise DataError(f"source {source!r}: {error}") from error
+    return (recipe.language, recipe.family, recipe.name, task), recipe.licence, index
+
+
+def find_sources(config: MixtureConfig) -> list[str]:
+    """Return the names of all sources that a config asks for, sorted, each once."""
+    known = list_recipes()
+    found: set[str] = set()
+    for name in config.sources:
+        if has_no_splits(name):
+            found.add(name)
+        elif "*" in name or "?" in name:
+            matching = [recipe for recipe in known if fnmatchcase(recipe, name)]
+            if not matching:
+                raise ConfigError(f"no recipe matches {name!r}: see `seqgpt data list`.")
+            recipes = map(load_recipe, matching)
+            found.update(_tasks(one for one in recipes if not one.held_out and not one.conflicts and one.checked))
+        else:
+            recipe, task = split_source(name)
+            refuse_held_out([recipe], "sources")
+            found.update([recipe.source_name(task)] if ":" in name else _tasks([recipe]))
+    chosen = sorted(source for source in found if _wanted(source, config))
+    if not chosen:
+        raise ConfigError("the mixture has no sources left: name more of them, or leave out fewer.")
+    return chosen
+
+
+def _tasks(recipes: Iterable[Recipe]) -> list[str]:
+    return [recipe.source_name(task) for recipe in recipes for task in recipe.tasks]
+
+
+def _wanted(source: str, config: MixtureConfig) -> bool:
+    name = source.partition(":")[0]
+    if any(fnmatchcase(source, pattern) or fnmatchcase(name, pattern) for pattern in config.exclude):
+        return False
+    if config.method == "weights" and source not in config.weights:
+        return False
+    if has_no_splits(source):
+        return True
+    recipe, _ = split_source(source)
+    return (
+        (not config.families or recipe.family in config.families)
+        and (not config.languages or recipe.language in config.languages)
+        and (config.synthetic or not recipe.synthetic)
+    )

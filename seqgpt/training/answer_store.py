@@ -1,0 +1,162 @@
+"""The answers of a source, encoded once and read from memory-mapped files in every epoch.
+
+A source's examples are encoded without their labels' words (:class:`seqgpt.training.encode.Answers`) and kept as
+numbers in one array, an example behind the other. Reading one again takes microseconds, where encoding it takes a
+millisecond: most of that is which strings of its text a span may be.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqgpt.data.augmentation import Asked
+from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.examples import Example
+from seqgpt.templates import Template
+from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, Step, read_answers
+
+_EXTRACT, _SINGLE, _NONE = 1, 2, 4
+_MARKS = 3  # of the task, of "none of these", of the answer
+_NO_DESCRIPTIONS: dict[str, str] = {}
+
+
+class Stored(NamedTuple):
+    """An example as it is kept: its labels, and its answers."""
+
+    asked: Asked
+    answers: Answers
+
+
+class AnswerStore:
+    """Encoded examples in a folder.
+
+    Attributes:
+        counts: How often each label holds.
+        closed: Whether all examples have the same labels.
+        longest: The tokens of each example with its labels as they are, the longest together; int32.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder that :func:`write_store` wrote; nothing is read yet."""
+        self._numbers = _mapped(folder / "numbers.npy")
+        self._ends = _mapped(folder / "ends.npy")
+        self.longest = _mapped(folder / "longest.npy")
+        described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+        self.counts: dict[str, int] = described["counts"]
+        self.closed = described["labels"] is not None
+        self._labels: tuple[str, ...] = tuple(described["labels"] or ())
+        self._words: np.ndarray | None = None
+        if not self.closed:
+            self._words = _mapped(folder / "words.npy")
+            self._word_ends = _mapped(folder / "word_ends.npy")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> Stored:
+        start = int(self._ends[index - 1]) if index else 0
+        flags, *numbers = self._numbers[start : self._ends[index]].tolist()
+        labels, descriptions = self._labels, _NO_DESCRIPTIONS
+        if self._words is not None:
+            begin = int(self._word_ends[index - 1]) if index else 0
+            own = json.loads(self._words[begin : self._word_ends[index]].tobytes())
+            labels, descriptions = tuple(own["labels"]), own["descriptions"]
+        single_label = bool(flags & _SINGLE)
+        answers = _unpack(numbers, extracts=bool(flags & _EXTRACT), single_label=single_label)
+        return Stored(Asked(labels, descriptions, single_label, bool(flags & _NONE)), answers)
+
+
+def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabulary, template: Template) -> None:
+    """Encode examples and write them to a folder."""
+    folder.mkdir()
+    tasks = {(example.task.labels, tuple(example.task.descriptions.items())) for example in examples}
+    closed = len(tasks) == 1 and not next(iter(tasks))[1]
+    counts: Counter[str] = Counter()
+    packed, words, longest = [], [], []
+    cues = LabelTokens(vocabulary)
+    kind = np.uint16 if len(vocabulary.bytes_of) <= np.iinfo(np.uint16).max else np.uint32
+    for example in examples:
+        answers = read_answers(example, vocabulary, template)
+        counts.update(example.task.labels[i] for i in answers.held)
+        longest.append(_longest(answers, max(len(cues.cue(label)) for label in example.task.labels)))
+        packed.append(np.array([_flags(example), *_pack(answers)], dtype=np.uint32).astype(kind))
+        if not closed:
+            own = {"labels": example.task.labels, "descriptions": dict(example.task.descriptions)}
+            words.append(json.dumps(own, ensure_ascii=False).encode())
+    np.save(folder / "numbers.npy", np.concatenate(packed) if packed else np.zeros(0, kind))
+    np.save(folder / "ends.npy", np.cumsum([len(one) for one in packed], dtype=np.int64))
+    np.save(folder / "longest.npy", np.array(longest, dtype=np.int32))
+    labels: Sequence[str] | None = None
+    if closed:
+        labels = examples[0].task.labels
+    else:
+        np.save(folder / "words.npy", np.frombuffer(b"".join(words), dtype=np.uint8))
+        np.save(folder / "word_ends.npy", np.cumsum([len(one) for one in words], dtype=np.int64))
+    described = json.dumps({"labels": labels, "counts": counts}, ensure_ascii=False)
+    (folder / "labels.json").write_text(described, encoding="utf-8")
+
+
+def _mapped(path: Path) -> np.ndarray:
+    return np.asarray(np.load(path, mmap_mode="r"))  # without the slow indexing of np.memmap
+
+
+def _longest(answers: Answers, cue: int) -> int:
+    """Return how many tokens an example has at most: its prompt with its marks, a label, and the longest span."""
+    paths = [len(path.tokens) for label in answers.spans for path in label.paths]
+    return len(answers.prompt) + _MARKS + cue + max(paths, default=0)
+
+
+def _flags(example: Example) -> int:
+    task = example.task
+    return _EXTRACT * (task.kind == "extract") + _SINGLE * task.single_label + _NONE * task.none
+
+
+def _pack(answers: Answers) -> list[int]:
+    """Return answers as numbers: each list behind its length."""
+    numbers = [len(answers.prompt), *answers.prompt, len(answers.held), *answers.held]
+    if answers.kind != "extract":
+        return numbers
+    numbers += (len(answers.begins), *answers.begins)
+    for label in answers.spans:
+        numbers += (len(label.begins), *label.begins, len(label.paths))
+        for path in label.paths:
+            numbers += (len(path.tokens), *path.tokens, len(path.steps))
+            for step in path.steps:
+                numbers += (step.offset, len(step.options), *step.options, len(step.right), *step.right)
+    return numbers
+
+
+def _unpack(numbers: list[int], *, extracts: bool, single_label: bool) -> Answers:
+    at = 0
+
+    def several() -> list[int]:
+        nonlocal at
+        start = at + 1
+        at = start + numbers[at]
+        return numbers[start:at]
+
+    def one() -> int:
+        nonlocal at
+        at += 1
+        return numbers[at - 1]
+
+    prompt, held = several(), several()
+    if not extracts:
+        return Answers("classify", single_label, prompt, held)
+    begins = several()
+    spans = []
+    for _ in held:
+        first = several()
+        paths = []
+        for _ in range(one()):
+            tokens = several()
+            steps = [Step(one(), several(), several()) for _ in range(one())]
+            paths.append(SpanPath(tokens, steps))
+        spans.append(LabelSpans(first, paths))
+    return Answers("extract", False, prompt, held, begins, spans)

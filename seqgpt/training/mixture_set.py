@@ -1,0 +1,161 @@
+"""A mixture as a training set: every epoch its own examples, read from stores, with labels drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from seqgpt.data.augmentation import Augmentation, LabelBook, choose
+from seqgpt.data.cache import cached
+from seqgpt.data.draws import draw
+from seqgpt.data.mixture import Mixture, MixtureConfig, build_mixture, find_sources
+from seqgpt.data.schemas import CONVERTERS_VERSION
+from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.examples import BadRows, OnBadRow
+from seqgpt.model import SeqGPT
+from seqgpt.training.answer_store import AnswerStore, write_store
+from seqgpt.training.encode import Encoded, LabelTokens, assemble
+
+TRAIN = "train"
+
+
+class MixtureSet(Dataset[Encoded]):
+    """The examples of a mixture, epoch after epoch, in the order that the mixture says.
+
+    Attributes:
+        mixture: The mixture.
+        stores: The encoded examples of each of its sources.
+    """
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        stores: Mapping[str, AnswerStore],
+        model: SeqGPT,
+        *,
+        seed: int,
+        augmentation: Augmentation,
+    ) -> None:
+        """Put a mixture and its stores together.
+
+        Args:
+            mixture: The mixture.
+            stores: The encoded examples of each of its sources.
+            model: The model whose vocabulary encoded them.
+            seed: Seed of everything that is drawn.
+            augmentation: How labels are shown.
+        """
+        self.mixture = mixture
+        self.stores = stores
+        self._stores = [stores[member.source] for member in mixture.members]
+        self._books = [_book(source, stores[source]) for source in (member.source for member in mixture.members)]
+        self._words = LabelTokens(model.vocabulary)
+        self._max_positions = model.max_positions
+        self._seed = seed
+        self._augmentation = augmentation
+        # Shared, so that worker processes that live on from epoch to epoch see it change.
+        self._epoch = torch.zeros(1, dtype=torch.long)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._drawn = -1
+        self._draws = mixture.draws(seed, 0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch comes."""
+        self._epoch[0] = epoch
+
+    def __len__(self) -> int:
+        return len(self.mixture)
+
+    def __getitem__(self, index: int) -> Encoded:
+        epoch = int(self._epoch[0])
+        if self._drawn != epoch:
+            self._draws, self._drawn = self.mixture.draws(self._seed, epoch), epoch
+        draws = self._draws
+        number, example, times = int(draws.member[index]), int(draws.example[index]), int(draws.epoch[index])
+        stored, book = self._stores[number][example], self._books[number]
+        source = self.mixture.members[number].source
+        encoded = None
+        for augmentation in (self._augmentation, Augmentation(self._augmentation.max_labels)):
+            random_ = draw(self._seed, times, source, example, "labels")
+            shown = choose(stored.asked, stored.answers.held, book, augmentation, random_)
+            weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
+            encoded = assemble(stored.answers, shown, self._words, absent_weight=weight)
+            if encoded.tree.longest < self._max_positions:
+                break
+        assert encoded is not None  # noqa: S101 (the loop runs)
+        return encoded
+
+
+def open_mixture(
+    config: MixtureConfig,
+    model: SeqGPT,
+    *,
+    seed: int,
+    augmentation: Augmentation,
+    data_root: str | Path | None = None,
+    on_bad_row: OnBadRow = "error",
+    progress: bool = True,
+) -> MixtureSet:
+    """Encode the sources of a mixture, where that was not done before, and open it.
+
+    Args:
+        config: What the mixture is made of.
+        model: The model that will read it.
+        seed: Seed of everything that is drawn.
+        augmentation: How labels are shown.
+        data_root: The folder that recipes' sources start from.
+        on_bad_row: ``"error"`` or ``"skip"``.
+        progress: Show progress bars on standard error.
+
+    Raises:
+        ConfigError, DataError: As :func:`seqgpt.data.mixture.build_mixture`.
+    """
+    stores = {
+        source: open_store(source, model, data_root=data_root, on_bad_row=on_bad_row)
+        for source in tqdm(find_sources(config), desc="encode", unit="source", disable=not progress)
+    }
+
+    def readable(source: str) -> np.ndarray:
+        return np.asarray(stores[source].longest < model.max_positions)
+
+    mixture = build_mixture(
+        config, split=TRAIN, data_root=data_root, on_bad_row=on_bad_row, readable=readable, progress=progress
+    )
+    return MixtureSet(mixture, stores, model, seed=seed, augmentation=augmentation)
+
+
+def open_store(
+    source: str,
+    model: SeqGPT,
+    *,
+    split: str = TRAIN,
+    data_root: str | Path | None = None,
+    on_bad_row: OnBadRow = "error",
+) -> AnswerStore:
+    """Open the encoded examples of a source, which are computed once for each vocabulary and version of its data."""
+    if is_recipe(source):
+        recipe, task = split_source(source)
+        read: object = (recipe, task, split, recipe.stamp(split, data_root))
+    else:
+        stat = Path(source).stat()
+        read = (str(Path(source).resolve()), stat.st_size, stat.st_mtime_ns)
+    key = ("answers", CONVERTERS_VERSION, read, on_bad_row, model.template.name, model.vocabulary.fingerprint)
+
+    def write(folder: Path) -> None:
+        examples = read_source(source, split, data_root=data_root, on_bad_row=on_bad_row, bad_rows=BadRows())
+        write_store(folder, examples, model.vocabulary, model.template)
+
+    return AnswerStore(cached("answers", key, write))
+
+
+def _book(source: str, store: AnswerStore) -> LabelBook:
+    if not is_recipe(source):
+        return LabelBook(counts=store.counts, closed=store.closed)
+    recipe, task = split_source(source)
+    entries = recipe.label_entries(task)
+    return LabelBook(entries, recipe.language, store.counts, closed=bool(entries) or store.closed)
