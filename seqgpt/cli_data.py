@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from seqgpt.data.mixture import build_mixture, load_mixture_config, to_table
 from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
-from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.source import is_recipe, read_source, sources_of, split_name, split_source
 from seqgpt.errors import DataError
 from seqgpt.examples import BadRows, Example
 
@@ -78,11 +78,8 @@ def _show(options: argparse.Namespace) -> None:
         raise DataError(f"--n is {options.n}: give at least 1.")
     sources = [options.name]
     if is_recipe(options.name):
-        recipe, task = split_source(options.name)
-        _print(_header(recipe))
-        only = options.name.endswith(f":{task}")
-        sources = [recipe.source_name(one) if recipe.name in list_recipes() else options.name for one in recipe.tasks]
-        sources = [options.name] if only else sources
+        _print(_header(split_source(options.name)[0]))
+        sources = [options.name] if split_name(options.name)[1] else sources_of(options.name)
     for source in sources:
         examples = read_source(source, options.split, limit=_ROWS_EACH * options.n, data_root=options.data_root)
         for example in examples[: options.n]:

@@ -194,7 +194,7 @@ class LabelBook:
     def pool(self) -> tuple[list[str], list[int]]:
         """All labels of the source, and how often they hold, added up."""
         labels = sorted(self._counts)
-        return labels, list(accumulate(self._counts[label] for label in labels))
+        return labels, list(accumulate(self._counts[label] + 1 for label in labels))
 
     def most_alike(self, label: str, among: Collection[str]) -> str:
         """Return which of some other labels is most like a label, by the pairs of letters that they share."""

@@ -14,7 +14,7 @@ temperature: 3   cap: 10000   weights: {cluener: 2, trec: 1}     of the other me
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -28,8 +28,8 @@ from seqgpt.configs import config_dir
 from seqgpt.data import allocation
 from seqgpt.data.draws import permutation
 from seqgpt.data.leaks import HeldOut, held_out_texts, refuse_held_out
-from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
-from seqgpt.data.source import has_no_splits, split_source
+from seqgpt.data.recipe import list_recipes, load_recipe
+from seqgpt.data.source import has_no_splits, sources_of, split_name, split_source
 from seqgpt.data.text_index import TextIndex, index_texts, text_hash
 from seqgpt.errors import ConfigError, DataError, did_you_mean
 from seqgpt.examples import BadRows, OnBadRow, read_jsonl
@@ -324,24 +324,21 @@ def find_sources(config: MixtureConfig) -> list[str]:
             matching = [recipe for recipe in known if fnmatchcase(recipe, name)]
             if not matching:
                 raise ConfigError(f"no recipe matches {name!r}: see `seqgpt data list`.")
-            recipes = map(load_recipe, matching)
-            found.update(_tasks(one for one in recipes if not one.held_out and not one.conflicts and one.checked))
+            for one in matching:
+                recipe = load_recipe(one)
+                if recipe.checked and not recipe.held_out and not recipe.conflicts:
+                    found.update(sources_of(one))
         else:
-            recipe, task = split_source(name)
-            refuse_held_out([recipe], "sources")
-            found.update([recipe.source_name(task)] if ":" in name else _tasks([recipe]))
+            refuse_held_out([split_source(name)[0]], "sources")
+            found.update([name] if split_name(name)[1] else sources_of(name))
     chosen = sorted(source for source in found if _wanted(source, config))
     if not chosen:
         raise ConfigError("the mixture has no sources left: name more of them, or leave out fewer.")
     return chosen
 
 
-def _tasks(recipes: Iterable[Recipe]) -> list[str]:
-    return [recipe.source_name(task) for recipe in recipes for task in recipe.tasks]
-
-
 def _wanted(source: str, config: MixtureConfig) -> bool:
-    name = source.partition(":")[0]
+    name = split_name(source)[0]
     if any(fnmatchcase(source, pattern) or fnmatchcase(name, pattern) for pattern in config.exclude):
         return False
     if config.method == "weights" and source not in config.weights:

@@ -28,12 +28,29 @@ def split_source(name: str) -> tuple[Recipe, str]:
     Raises:
         ConfigError: If there is no such recipe, its file is wrong, or it gives no such task.
     """
-    recipe_name, colon, task = name.rpartition(":")
-    if not colon or task.endswith((".yaml", ".yml")):
-        recipe_name, task = name, ""
+    recipe_name, task = split_name(name)
     recipe = load_recipe(recipe_name)
     recipe.require_task(task or recipe.tasks[0])
     return recipe, task or recipe.tasks[0]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the recipe's name or file and the task that a source names; an empty task if it names none.
+
+    >>> split_name("cluener:typing"), split_name("cluener"), split_name("mine/a.yaml")
+    (('cluener', 'typing'), ('cluener', ''), ('mine/a.yaml', ''))
+    """
+    recipe, colon, task = name.rpartition(":")
+    return (recipe, task) if colon and "." not in task else (name, "")
+
+
+def sources_of(name: str) -> list[str]:
+    """Return one source for each task of a recipe, given by its name or YAML file.
+
+    Raises:
+        ConfigError: If there is no such recipe, or its file is wrong.
+    """
+    return [name, *(f"{name}:{task}" for task in load_recipe(name).tasks[1:])]
 
 
 def read_source(

@@ -1,0 +1,227 @@
+"""Mixtures: which sources, how much of each, in which order; and nothing of what is held out."""
+
+import json
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from seqgpt.data.leaks import held_out_texts
+from seqgpt.data.mixture import MixtureConfig, build_mixture, find_sources, load_mixture_config, to_table
+from seqgpt.data.recipe import list_recipes, load_recipe
+from seqgpt.data.text_index import index_texts, text_hash
+from seqgpt.errors import ConfigError, DataError
+
+RECIPE = """\
+name: {name}
+version: 1
+source: {name}/{{split}}.parquet
+schema: sequence-labelling
+tasks: [extract, typing]
+columns: {{tokens: tokens, tags: tags}}
+family: NER
+language: en
+labels: {{PER: person, LOC: place}}
+licence: none
+citation: none
+"""
+SIZES = {"big": 60, "small": 10}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Two recipes of one person and one place a text, and a JSONL file, below one folder."""
+    root = tmp_path_factory.mktemp("mixture")
+    paths = {"root": root}
+    for name, size in SIZES.items():
+        (root / name).mkdir()
+        rows = {
+            "tokens": [["Ann", f"{name}{i}", "Rome"] for i in range(size)],
+            "tags": [["B-PER", "O", "B-LOC"]] * size,
+        }
+        Dataset.from_dict(rows).to_parquet(root / name / "train.parquet")
+        paths[name] = root / f"{name}.yaml"
+        paths[name].write_text(RECIPE.format(name=name))
+    paths["lines"] = root / "mine.jsonl"
+    lines = [{"text": f"line {i}", "task": "classify", "labels": ["a", "b"], "answer": ["a"]} for i in range(5)]
+    paths["lines"].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return paths
+
+
+def mixture(sources, *names, **options):
+    config = MixtureConfig(sources=[str(sources[name]) for name in names], **options)
+    return build_mixture(config, data_root=sources["root"])
+
+
+def test_a_recipe_gives_all_its_tasks_and_a_task_gives_itself(sources):
+    big = str(sources["big"])
+    assert find_sources(MixtureConfig(sources=[big])) == [big, f"{big}:typing"]
+    assert find_sources(MixtureConfig(sources=[f"{big}:typing"])) == [f"{big}:typing"]
+    counted = {member.path: len(member.kept) for member in mixture(sources, "big", "small", "lines").members}
+    assert counted == {
+        ("en", "NER", "big", "extract"): 60,
+        ("en", "NER", "big", "typing"): 120,
+        ("en", "NER", "small", "extract"): 10,
+        ("en", "NER", "small", "typing"): 20,
+        ("", "", str(sources["lines"]), ""): 5,
+    }
+
+
+def test_the_order_is_a_function_of_seed_and_epoch(sources):
+    one, other = (mixture(sources, "big", "small", "lines", examples=50) for _ in range(2))
+    draws = {(seed, epoch): one.draws(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 7)}
+    assert len({tuple(d.example) for d in draws.values()}) == len(draws)
+    for (seed, epoch), found in draws.items():
+        again = other.draws(seed, epoch)
+        assert (found.member == again.member).all()
+        assert (found.example == again.example).all()
+        assert (found.epoch == again.epoch).all()
+
+
+def test_an_epoch_has_what_its_members_give_and_all_examples_come_before_one_comes_again(sources):
+    mixed = mixture(sources, "big", "small", examples=90)
+    seen = [[] for _ in mixed.members]
+    for epoch in range(6):
+        draws = mixed.draws(3, epoch)
+        assert np.bincount(draws.member, minlength=len(mixed.members)).tolist() == [m.count for m in mixed.members]
+        for number in range(len(mixed.members)):
+            here = draws.member == number
+            seen[number] += sorted(zip(draws.epoch[here].tolist(), draws.example[here].tolist(), strict=True))
+    for member, times in zip(mixed.members, seen, strict=True):
+        assert len(set(times)) == len(times)
+        whole = len(times) // len(member.kept)
+        for one in range(whole):
+            assert sorted(example for epoch, example in times if epoch == one) == member.kept.tolist()
+
+
+def test_members_are_mixed_not_one_behind_the_other(sources):
+    members = mixture(sources, "big", "small", examples=90).draws(0, 0).member
+    assert (np.diff(members) != 0).sum() > 20
+
+
+def test_methods_and_choices(sources):
+    big, small = str(sources["big"]), str(sources["small"])
+    even = mixture(sources, "big", "small", examples=40)
+    assert [member.count for member in even.members] == [10, 10, 10, 10]
+    by_size = mixture(sources, "big", "small", examples=21, method="proportional")
+    assert [member.count for member in by_size.members] == [6, 12, 1, 2]
+    weights = {big: 1.0, f"{small}:typing": 3.0}
+    weighed = mixture(sources, "big", "small", examples=40, method="weights", weights=weights)
+    assert {member.source: member.count for member in weighed.members} == {big: 10, f"{small}:typing": 30}
+    assert find_sources(MixtureConfig(sources=[big, small], exclude=["*:typing", small])) == [big]
+    with pytest.raises(ConfigError, match="no sources left"):
+        find_sources(MixtureConfig(sources=[big], languages=["zh"]))
+    with pytest.raises(ConfigError, match="no recipe matches 'nothing_\\*'"):
+        find_sources(MixtureConfig(sources=["nothing_*"]))
+
+
+def test_patterns_pass_over_what_is_held_out_and_names_do_not():
+    found = {source.partition(":")[0] for source in find_sources(MixtureConfig())}
+    recipes = {name: load_recipe(name) for name in list_recipes()}
+    assert found == {name for name, one in recipes.items() if not one.held_out and not one.conflicts and one.checked}
+    with pytest.raises(ConfigError, match="sources: recipe 'rte' is held out"):
+        find_sources(MixtureConfig(sources=["trec", "rte"]))
+    with pytest.raises(ConfigError, match="recipe 'sim_r_restaurant_slots' is too much like mit_restaurant"):
+        find_sources(MixtureConfig(sources=["sim_r_restaurant_slots"]))
+    zh_ner = {load_recipe(s.partition(":")[0]) for s in find_sources(MixtureConfig(families=["NER"], languages=["zh"]))}
+    assert {(one.family, one.language) for one in zh_ner} == {("NER", "zh")}
+    assert not any(load_recipe(s.partition(":")[0]).synthetic for s in find_sources(MixtureConfig(synthetic=False)))
+
+
+def test_texts_of_held_out_tests_are_left_out_and_counted(sources):
+    """A held-out recipe whose test has three texts of another one, written otherwise."""
+    root = sources["root"]
+    (root / "kept").mkdir(exist_ok=True)
+    rows = {"tokens": [["ANN", f"big{i}", ",", "Rome", "!"] for i in range(3)], "tags": [["O"] * 5] * 3}
+    Dataset.from_dict(rows).to_parquet(root / "kept" / "test.parquet")
+    (root / "kept.yaml").write_text(RECIPE.format(name="kept") + "held_out: true\n")
+    (root / "gone.yaml").write_text(RECIPE.format(name="gone") + "held_out: true\n")
+    recipes = [load_recipe(root / f"{name}.yaml") for name in ("kept", "gone", "big")]
+    held_out = held_out_texts(root, recipes)
+    assert (held_out.recipes, held_out.unread) == (("kept",), ("gone",))
+    index = index_texts(recipes[2], "extract", "train", data_root=root)
+    assert held_out.holds(index.hashes).nonzero()[0].tolist() == [0, 1, 2]
+    typing = index_texts(recipes[2], "typing", "train", data_root=root)
+    assert held_out.holds(typing.hashes).sum() == 6
+
+
+@pytest.mark.shared
+def test_real_leaks_are_dropped(data_root):
+    config = MixtureConfig(sources=["wikigold", "trec", "conll04_ner"])
+    mixed = build_mixture(config, data_root=data_root)
+    assert len(mixed.held_out.recipes) == 20
+    assert not mixed.held_out.unread
+    leaked = {member.source: member.leaked for member in mixed.members}
+    assert leaked == {"conll04_ner": 1, "conll04_ner:typing": 3, "trec": 0, "wikigold": 1, "wikigold:typing": 0}
+    tests = {
+        text_hash(example.text)
+        for name in mixed.held_out.recipes
+        for example in load_recipe(name).examples("test", data_root=data_root)
+    }
+    for member in mixed.members:
+        name, _, task = member.source.partition(":")
+        examples = load_recipe(name).examples("train", task=task or None, data_root=data_root)
+        assert all(text_hash(examples[i].text) not in tests for i in member.kept)
+
+
+def test_the_table_says_what_is_in_and_what_is_out(sources):
+    table = to_table(mixture(sources, "big", "small", "lines", examples=90))
+    assert table.count("\n| ") == 5
+    assert "5 sources, 215 examples, 90 in an epoch." in table
+    assert "| 1.00 |" in table
+    assert "Not guarded" in table  # the data root has none of the held-out sets
+
+
+def test_an_index_is_computed_once_and_again_when_rows_change(sources, monkeypatch):
+    root = sources["root"]
+    small = load_recipe(sources["small"])
+    first = index_texts(small, "extract", "train", data_root=root)
+    monkeypatch.setattr(type(small), "examples", lambda *_, **__: pytest.fail("computed again"))
+    assert (index_texts(small, "extract", "train", data_root=root).hashes == first.hashes).all()
+    monkeypatch.undo()
+    other = root / "changed"
+    (other / "small").mkdir(parents=True)
+    Dataset.from_dict({"tokens": [["a"]], "tags": [["O"]]}).to_parquet(other / "small" / "train.parquet")
+    assert len(index_texts(small, "extract", "train", data_root=other)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "unimx"}, "unknown method 'unimx'. Did you mean 'unimax'?"),
+        ({"examples": 0}, "examples is 0: give a number above 0"),
+        ({"weights": {"trec": 1}}, "weights and method: weights belong together"),
+        ({"method": "weights"}, "weights and method: weights belong together"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(ConfigError) as raised:
+        MixtureConfig(**options)
+    assert message in str(raised.value)
+
+
+def test_mixtures_from_yaml(tmp_path):
+    shipped = load_mixture_config("everything")
+    assert (shipped.method, shipped.sources) == ("unimax", ["*"])
+    path = tmp_path / "mixture.yaml"
+    path.write_text("sources: [trec]\nexamples: 7\n")
+    assert load_mixture_config(path) == MixtureConfig(sources=["trec"], examples=7)
+    path.write_text("output_dir: x\nmixture: {sources: [trec], cap: 3}\n")
+    assert load_mixture_config(path) == MixtureConfig(sources=["trec"], cap=3)
+    path.write_text("surces: [trec]\nexamples: many\nmethod: cups\noutput_dir: x\n")
+    with pytest.raises(ConfigError) as raised:
+        load_mixture_config(path)
+    for part in (
+        "Did you mean 'sources'?",
+        "'examples' is 'many'",
+        "'method' is 'cups'",
+        "'output_dir' belongs to a run",
+    ):
+        assert part in str(raised.value)
+    with pytest.raises(ConfigError, match=r"unknown mixture 'everythin'\. Did you mean 'everything'"):
+        load_mixture_config("everythin")
+
+
+def test_a_source_that_cannot_be_read_is_named(sources, tmp_path):
+    with pytest.raises(DataError, match=r"source '.*big.yaml': no file"):
+        build_mixture(MixtureConfig(sources=[str(sources["big"])]), data_root=tmp_path)
