@@ -278,7 +278,7 @@ def test_options_have_known_values(model, option):
 
 def test_flat_spans_do_not_overlap(model):
     text = "Tim Cook visited Shanghai, 杰克逊去了上海。"
-    nested = model.predict(text, ["person", "地点"], threshold=0.2)
+    nested = model.predict(text, ["person", "地点"], threshold=0.05)
     flat = model.predict(text, ["person", "地点"], threshold=0.05, overlap="flat")
     assert set(flat.spans) < set(nested.spans)
     places = sorted((span.start, span.end) for span in flat.spans)

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.draws import draw
+from seqgpt.data.leaks import refuse_held_out
 from seqgpt.data.mixture import find_sources, to_table
 from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
@@ -181,8 +182,8 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
 
 
 def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Example]:
-    if split == "train" and is_recipe(name) and split_source(name)[0].held_out:
-        raise ConfigError(f"data.train: recipe {name!r} is held out, for evaluation only: list it in data.eval.")
+    if split == "train" and is_recipe(name):
+        refuse_held_out([split_source(name)[0]], "data.train")
     bad = BadRows()
     examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
     if bad.count:

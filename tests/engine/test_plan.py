@@ -91,7 +91,7 @@ def test_no_words_change_the_marks_of_a_plan(text, task, model):
     for ids, expected in zip([plan.prompt, *plan.branches], [other.prompt, *other.branches], strict=True):
         assert structure(ids, vocabulary) == structure(expected, vocabulary)
     described = [(label, task.descriptions[label]) for label in task.labels if label in task.descriptions]
-    assert words(plan.prompt, vocabulary) == [lead(part) for part in (text, *sum(described, ()))]
+    assert words(plan.prompt, vocabulary) == [lead(part) for part in (text, *task.about, *sum(described, ()))]
     for label, branch in zip(task.labels, plan.branches, strict=True):
         assert words(branch, vocabulary) == [lead(label)]
 

@@ -162,7 +162,7 @@ def test_overrides(tmp_path):
         ),
         ("eval_limt=3", "a.yaml: unknown key 'eval_limt' in 'eval_limt=3'. Did you mean 'data.eval_limit'?"),
         ("modl={}", "a.yaml: unknown key 'modl' in 'modl={}'. Did you mean 'model'?"),
-        ("zzz=3", "a.yaml: unknown key 'zzz' in 'zzz=3'. Known are output_dir, model, data, training."),
+        ("zzz=3", "a.yaml: unknown key 'zzz' in 'zzz=3'. Known are output_dir, model, data, training, mixture."),
         ("training.sed=3", "a.yaml: unknown key 'training.sed'. Did you mean 'seed'?"),
         ("training.seed=x", "a.yaml: 'training.seed' is 'x': give a whole number."),
         ("training.learning_rate=x", "a.yaml: 'training.learning_rate' is 'x': give a number."),
@@ -205,4 +205,5 @@ def test_the_example_in_the_documentation(tmp_path):
     example = config.__doc__.split("\n\n")[1]
     source = yaml.safe_load(example)
     source["model"].pop("config")
+    assert source.pop("mixture")["sources"] == ["*"]
     assert read(tmp_path, yaml.safe_dump(source)).model.path == "runs/base"

@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
+from seqgpt.configs import config_dir
 from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
@@ -249,23 +250,25 @@ def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):
     read = []
 
     class Recipe:
-        held_out = False
+        held_out, conflicts, tasks = False, (), ("classify",)
+
+        def require_task(self, task):
+            assert task == "classify"
 
         def examples(self, split, **options):
             read.append((split, options["limit"], options["data_root"]))
             return eight
 
     monkeypatch.setattr("seqgpt.data.source.load_recipe", lambda _: Recipe())
-    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
     run_training(config(data={"train": ["a"], "eval": ["b"], "root": "data", "eval_limit": 5}, max_steps=1))
     assert read == [("train", None, "data"), ("validation", 5, "data")]
 
 
-def test_a_held_out_recipe_is_not_trained_on(config, monkeypatch):
-    Recipe = type("Recipe", (), {"held_out": True})  # noqa: N806
-    monkeypatch.setattr(run, "load_recipe", lambda _: Recipe())
-    with pytest.raises(ConfigError, match="recipe 'secret' is held out, for evaluation only"):
-        run_training(config(data={"train": ["secret"]}))
+@pytest.mark.parametrize("name", ["rte", "rte.yaml"])
+def test_a_held_out_recipe_is_not_trained_on(config, name):
+    name = name if name == "rte" else str(config_dir() / "datasets" / name)
+    with pytest.raises(ConfigError, match=r"data.train: recipe 'rte' is held out, for evaluation only"):
+        run_training(config(data={"train": [name]}))
 
 
 def test_an_unknown_recipe(config):
