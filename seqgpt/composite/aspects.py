@@ -30,7 +30,7 @@ class Opinion(Plain):
     scores: Mapping[str, float] = field(hash=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AspectSentiments(CompositeResult):
     """What a text thinks of each aspect, in the order of the text, or in that in which the aspects were given."""
 

@@ -12,7 +12,7 @@ from seqgpt.questions import choice_question
 from seqgpt.tasks import AtomicTask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Choice(CompositeResult):
     """Which option answers a question.
 

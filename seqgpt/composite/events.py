@@ -27,7 +27,7 @@ class Event(Plain):
     arguments: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Events(CompositeResult):
     """All events that were found in a text, in the order of the types, then of the text."""
 

@@ -12,7 +12,7 @@ from seqgpt.questions import pair_question
 from seqgpt.tasks import AtomicTask, Labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inference(CompositeResult):
     """How a hypothesis stands to a text.
 

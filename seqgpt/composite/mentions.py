@@ -37,7 +37,7 @@ class TypedMention(Plain):
         return max(self.types, key=lambda each: self.scores[each], default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Typing(CompositeResult):
     """The mentions of a text with their types, in the order in which they were given."""
 

@@ -12,7 +12,7 @@ from seqgpt.results import Span
 from seqgpt.tasks import AtomicTask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answers(CompositeResult):
     """What answers a question.
 

@@ -29,7 +29,7 @@ class Relation(Plain):
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relations(CompositeResult):
     """All relations that were found in a text.
 

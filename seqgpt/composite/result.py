@@ -42,7 +42,7 @@ class Plain:
         return cls(**values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompositeResult(Plain):
     """The result of a composite task on a text.
 
@@ -62,6 +62,12 @@ class CompositeResult(Plain):
     def __post_init__(self) -> None:
         for placed in _places(tuple(getattr(self, each.name) for each in _fields(type(self)))):
             check_grounded(placed, self.text)
+
+    def __repr__(self) -> str:
+        """Show what was found; the text is left out, and that nothing was cut."""
+        shown = [each for each in _fields(type(self)) if each.name != "text"]
+        values = {each.name: getattr(self, each.name) for each in shown if getattr(self, each.name) != _default(each)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 def _places(value: object) -> Iterator[Any]:

@@ -58,7 +58,7 @@ class Item(Plain):
         return _under(self.children, label)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record(CompositeResult):
     """What a text says of a schema: ``record[label]`` is what was found for a label, and each item may hold more.
 

@@ -12,7 +12,7 @@ from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask, Labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Utterance(CompositeResult):
     """What someone wants.
 

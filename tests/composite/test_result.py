@@ -134,6 +134,12 @@ def test_spans_must_stand_in_the_text_however_deep():
         Typing("x", (TypedMention("y", 0, 1, (), {}),))
 
 
+def test_repr_says_what_was_found_and_what_was_cut():
+    assert repr(Answers("long text", "Who?", ())) == "Answers(question='Who?', spans=())"
+    cut = Answers("long text", "Who?", (), truncated=True, warnings=("cut.",))
+    assert repr(cut) == "Answers(truncated=True, warnings=('cut.',), question='Who?', spans=())"
+
+
 @pytest.mark.parametrize("record", [{}, {"option": "x"}, {"option": "x", "scores": {"y": 1.0}}])
 def test_an_item_is_a_span_or_an_option(record):
     with pytest.raises(LabelError, match="an item is a span, or an option with its score"):

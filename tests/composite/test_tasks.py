@@ -248,6 +248,25 @@ def test_every_task_keeps_the_protocol(task):
         fake.predict([" "], task)
 
 
+class Longest:
+    """A task of one's own, the first wave of which may ask nothing."""
+
+    name, labels = "longest", ("person",)
+
+    def steps(self, text):
+        asked = yield [AtomicTask.extract(self.labels)] if len(text) > 10 else []
+        return max((span.text for answer in asked for span in answer.spans), key=len, default=None)
+
+
+def test_users_may_write_their_own():
+    fake = Fake({("person",): ["Al", "Bob"]})
+    assert isinstance(Longest(), CompositeTask)
+    assert fake.predict(["Al", "Al met Bob.", "Nobody came."], Longest()) == [None, "Bob", None]
+    assert [len(wave) for wave in fake.waves] == [2]
+    assert fake.predict(["Al"], Longest()) == [None]
+    assert len(fake.waves) == 1
+
+
 def test_only_what_is_a_task_keeps_the_protocol():
     for other in (["a"], {"a": "b"}, "a", None, Span("a", "b", 0, 1)):
         assert not isinstance(other, CompositeTask)
