@@ -6,6 +6,7 @@
     model = SeqGPT.from_pretrained("runs/demo")
     model.predict("Tim Cook visited Shanghai.", AtomicTask.extract(["person", "place"]))
     seqgpt.predict("Tim Cook visited Shanghai.", ["person", "place"])
+    seqgpt.predict("Tim Cook visited Shanghai.", seqgpt.composite.relations({"person": ["destination"]}))
 
 Tasks, templates, results and examples need no torch and are loaded at once; model and training are loaded when they are
 first used.
@@ -16,6 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from seqgpt import composite
 from seqgpt.errors import (
     AnswerError,
     ConfigError,
@@ -58,6 +60,7 @@ __all__ = [
     "TextError",
     "Trainer",
     "TrainingArguments",
+    "composite",
     "predict",
     "read_jsonl",
     "result_from_dict",

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
 from seqgpt import __version__
 from seqgpt.cli_data import add_data
+from seqgpt.composite import CompositeTask, Record, schema
 from seqgpt.configs import config_dir
-from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextError, did_you_mean
+from seqgpt.errors import ConfigError, DataError, LabelError, SeqGPTError, TextError, did_you_mean, shown
 from seqgpt.examples import QUESTION_KEYS, OnBadRow, check_keys, notes_of, parse_records, read_records
 from seqgpt.options import MaxLength, Overlap
 from seqgpt.results import Result
@@ -39,7 +41,7 @@ class Question(NamedTuple):
     """A text with its task, what else of its line is given back with the answer, and where it stands."""
 
     text: str
-    task: AtomicTask
+    task: CompositeTask[Any]
     notes: dict[str, Any]
     where: str
 
@@ -90,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--labels", default="", help="its labels, separated by commas")
     predict.add_argument("--multi-label", action="store_true", help="classify: several labels may hold")
     predict.add_argument("--none", action="store_true", help='classify: "none of these" is an answer')
+    predict.add_argument(
+        "--schema", metavar="JSON", help="""instead of --task: labels in a tree, such as '{"person": ["employer"]}'"""
+    )
     _add_model(predict)
     _add_threshold(predict)
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
@@ -280,7 +285,7 @@ def _questions(options: argparse.Namespace) -> list[Question]:
 
 
 def _read_questions(
-    records: Iterable[tuple[int, dict[str, Any] | DataError]], source: str, task: AtomicTask | None
+    records: Iterable[tuple[int, dict[str, Any] | DataError]], source: str, task: CompositeTask[Any] | None
 ) -> Iterator[Question]:
     for number, record in records:
         where = f"{source}, line {number}: "
@@ -292,7 +297,7 @@ def _read_questions(
             raise DataError(f"{where}{error}") from error
 
 
-def _question(record: dict[str, Any], task: AtomicTask | None, where: str) -> Question:
+def _question(record: dict[str, Any], task: CompositeTask[Any] | None, where: str) -> Question:
     check_keys(record, QUESTION_KEYS)
     if "text" not in record:
         raise DataError("key 'text' is missing: every line needs one.")
@@ -300,16 +305,21 @@ def _question(record: dict[str, Any], task: AtomicTask | None, where: str) -> Qu
     return Question(check_text(record["text"]), own, notes_of(record), where)
 
 
-def _given(task: AtomicTask | None) -> AtomicTask:
+def _given(task: CompositeTask[Any] | None) -> CompositeTask[Any]:
     if task is None:
         raise LabelError('no task is given: add, for example, --task extract --labels "person,place".')
     return task
 
 
-def _task(options: argparse.Namespace) -> AtomicTask | None:
+def _task(options: argparse.Namespace) -> CompositeTask[Any] | None:
     """Return the task of the options, or None if they name none."""
+    beside_task = options.labels or options.multi_label or options.none
+    if options.schema is not None:
+        if options.task or beside_task:
+            raise LabelError("--schema is a task by itself: leave out --task, --labels, --multi-label and --none.")
+        return _schema(options.schema)
     if not options.task:
-        if options.labels or options.multi_label or options.none:
+        if beside_task:
             raise LabelError("--labels, --multi-label and --none need --task extract or --task classify: add it.")
         return None
     labels = _split_names(options.labels, "--labels")
@@ -320,6 +330,23 @@ def _task(options: argparse.Namespace) -> AtomicTask | None:
     return AtomicTask.classify(labels, multi_label=options.multi_label, none=options.none)
 
 
+def _schema(words: str) -> CompositeTask[Record]:
+    try:
+        literal = json.loads(words, object_pairs_hook=_once)
+    except (json.JSONDecodeError, RecursionError) as error:
+        example = """'{"person": ["employer"]}'"""
+        raise LabelError(f"--schema is no JSON ({error}): write, for example, {example}.") from error
+    return schema(literal)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Read an object in which no key stands twice; json would keep the last one and say nothing."""
+    for key, times in Counter(key for key, _ in pairs).items():
+        if times > 1:
+            raise LabelError(f"label {shown(key)} is given twice: give each label once.")
+    return dict(pairs)
+
+
 def _split_names(names: str, option: str) -> list[str]:
     found = [name.strip() for name in re.split("[,，]", names)]
     if not all(found):
@@ -327,7 +354,7 @@ def _split_names(names: str, option: str) -> list[str]:
     return found
 
 
-def _shown(result: Result, notes: dict[str, Any], form: str) -> str:
+def _shown(result: Result | Record, notes: dict[str, Any], form: str) -> str:
     if form == "json":
         return json.dumps(notes | result.to_dict(), ensure_ascii=False)
     return result.to_terminal(color=sys.stdout.isatty()) + "\n"

@@ -45,9 +45,7 @@ def spans_to_terminal(
         shown.stylize(style, span.start, span.end)
         about = f"  {span.start}:{span.end}  {span.score:.2f}" + (f"  {span.status}" if span.status != "exact" else "")
         lines.append(Text.assemble("  ", (_padded(span.label, width), style), "  ", repr(span.text), (about, "dim")))
-    if absent:
-        lines.append(Text("  absent: " + _one_line(", ".join(absent)), style="dim"))
-    return _render([shown, *lines, *_note_lines(notes)], color=color)
+    return _render([shown, *lines, *_absent_lines(absent), *_note_lines(notes)], color=color)
 
 
 def classes_to_terminal(
@@ -65,6 +63,27 @@ def classes_to_terminal(
     if not held:
         lines.append(Text("  none of these", style="bold"))
     return _render([*lines, *_note_lines(notes)], color=color)
+
+
+def tree_to_terminal(
+    text: str,
+    rows: Sequence[tuple[int, str, str, Span | None, float]],
+    absent: Sequence[str],
+    notes: Sequence[str],
+    *,
+    color: bool,
+) -> str:
+    """Show a text with its spans in colour, and below it a tree: depth, label, words, where they stand, score."""
+    shown = Text(_visible(text))
+    lines = []
+    hues = _hues(list(dict.fromkeys(label for _, label, *_ in rows)))
+    for depth, label, words, span, score in rows:
+        if span:
+            shown.stylize(hues[label][0], span.start, span.end)
+        place = f"  {span.start}:{span.end}" if span else ""
+        named = ("  " * (depth + 1), (_one_line(label), hues[label][0]))
+        lines.append(Text.assemble(*named, "  ", repr(words), (f"{place}  {score:.2f}", "dim")))
+    return _render([shown, *lines, *_absent_lines(absent), *_note_lines(notes)], color=color)
 
 
 def spans_to_html(
@@ -128,6 +147,10 @@ def _padded(label: str, width: int) -> str:
     """Pad a label to a width in terminal cells, of which a Chinese character takes two."""
     shown = _one_line(label)
     return shown + " " * (width - cell_len(shown))
+
+
+def _absent_lines(absent: Sequence[str]) -> list[Text]:
+    return [Text("  absent: " + _one_line(", ".join(absent)), style="dim")] if absent else []
 
 
 def _note_lines(notes: Sequence[str]) -> list[Text]:

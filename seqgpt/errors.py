@@ -16,7 +16,8 @@ All but the last two are also ``ValueError``: they speak of an argument's value.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 _MOST_SHOWN = 100  # characters of a value in a message
 
@@ -65,6 +66,23 @@ def shown(value: object) -> str:
     """
     full = repr(value)
     return full if len(full) <= _MOST_SHOWN else f"{full[: _MOST_SHOWN - 20]} … {full[-10:]}"
+
+
+@contextmanager
+def told_of(number: int | None) -> Iterator[None]:
+    """Say in an error which text it is of; nothing for None, where there is only one.
+
+    >>> with told_of(2):
+    ...     raise TextError("the text is empty.")
+    Traceback (most recent call last):
+    seqgpt.errors.TextError: text 2: the text is empty.
+    """
+    try:
+        yield
+    except (TextError, GroundingError) as error:
+        if number is None:
+            raise
+        raise type(error)(f"text {number}: {error}") from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt.calibration import LOWEST, Calibration, fit
+from seqgpt.composite.base import CompositeTask, Question, R, run
+from seqgpt.composite.literal import SchemaLiteral
+from seqgpt.composite.schema import Record
 from seqgpt.engine import released_code, sequential
 from seqgpt.engine.answering import Answering
 from seqgpt.engine.decoder import Decoder
@@ -53,7 +56,7 @@ _MARKS_OF_A_BRANCH = 8  # bytes of the space and the mark around a label, at lea
 
 
 class SeqGPT:
-    """Answers atomic tasks with a causal language model.
+    """Answers atomic and composite tasks with a causal language model.
 
     Attributes:
         model: The Hugging Face causal language model.
@@ -193,21 +196,29 @@ class SeqGPT:
     @overload
     def predict(self, text: str, task: Labels, **options: Unpack[OptionKeywords]) -> Extraction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: AtomicTask, **options: Unpack[OptionKeywords]) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: CompositeTask[R], **options: Unpack[OptionKeywords]) -> R: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: str, task: Tasks, **options: Unpack[OptionKeywords]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+    def predict(self, text: str, task: Tasks[R], **options: Unpack[OptionKeywords]) -> dict[str, R]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: Labels, **options: Unpack[OptionKeywords]) -> list[Extraction]: ...
+    def predict(self, text: str, task: Tasks[Any], **options: Unpack[OptionKeywords]) -> dict[str, Any]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, text: Sequence[str], task: AtomicTask, **options: Unpack[OptionKeywords]) -> list[Result]: ...
+    def predict(self, text: str, task: SchemaLiteral, **options: Unpack[OptionKeywords]) -> Record: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: Sequence[str], task: Labels, **options: Unpack[OptionKeywords]) -> list[Extraction]: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, text: Sequence[str], task: CompositeTask[R], **options: Unpack[OptionKeywords]) -> list[R]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: Tasks[R], **options: Unpack[OptionKeywords]) -> list[dict[str, R]]: ...
     @overload
     def predict(
-        self, text: Sequence[str], task: Tasks, **options: Unpack[OptionKeywords]
-    ) -> list[dict[str, Result]]: ...
+        self, text: Sequence[str], task: Tasks[Any], **options: Unpack[OptionKeywords]
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def predict(self, text: Sequence[str], task: SchemaLiteral, **options: Unpack[OptionKeywords]) -> list[Record]: ...
     def predict(
         self,
         text: str | Sequence[str],
-        task: TaskLike | Tasks,
+        task: TaskLike | Tasks[Any],
         *,
         threshold: Threshold | None = None,
         overlap: Overlap = "allow",
@@ -219,7 +230,9 @@ class SeqGPT:
 
         Args:
             text: A text, or a list of texts.
-            task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
+            task: A task; a list of labels, which asks for extraction; a nested literal such as
+                ``{"person": ["employer"]}``, which asks a :func:`~seqgpt.composite.schema`; or several tasks, as a list
+                or ``{name: task}``.
             threshold: What the probability of a span, or of one label of several, must exceed: a number, or
                 ``{label: number}`` for some labels. By default the model's own, ``model.threshold``.
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
@@ -231,10 +244,12 @@ class SeqGPT:
                 no constraint, no probabilities, the head of a long text cut off.
 
         Returns:
-            One result per text: an ``Extraction`` or a ``Classification``; for several tasks a dict of them by name.
+            One result per text: an ``Extraction`` or a ``Classification``, or that of a composite task; for several
+            tasks a dict of them by name.
 
         Raises:
             TextError: If a text is empty, or too long to be read even in parts.
+            GroundingError: If a task is about a place that is not in a text.
             LabelError: If labels are empty or repeated, two tasks have one name, or a threshold is of no label.
             ConfigError: If an option has no such value.
         """
@@ -245,7 +260,7 @@ class SeqGPT:
         return results[0] if isinstance(text, str) else results
 
     def predict_iter(
-        self, texts: Iterable[str], task: TaskLike | Tasks, **options: Unpack[OptionKeywords]
+        self, texts: Iterable[str], task: TaskLike | Tasks[Any], **options: Unpack[OptionKeywords]
     ) -> Iterator[Any]:
         """Answer one or more tasks on texts that come one after another, more than memory holds.
 
@@ -266,15 +281,19 @@ class SeqGPT:
             raise TextError(f"predict_iter takes texts one after another, not {type(texts).__name__}: give a list.")
         return self._one_by_one(iter(texts), task, Options(**options))
 
-    def _one_by_one(self, coming: Iterator[str], task: TaskLike | Tasks, chosen: Options) -> Iterator[Any]:
+    def _one_by_one(self, coming: Iterator[str], task: TaskLike | Tasks[Any], chosen: Options) -> Iterator[Any]:
         read = 0
         while some := list(islice(coming, _BATCHES_AT_ONCE * chosen.batch_size)):
             yield from self._each(some, task, chosen, first=read + 1)
             read += len(some)
 
     def predict_pairs(
-        self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False, **options: Unpack[OptionKeywords]
-    ) -> list[Result]:
+        self,
+        pairs: Sequence[tuple[str, CompositeTask[R]]],
+        *,
+        progress: bool = False,
+        **options: Unpack[OptionKeywords],
+    ) -> list[R]:
         """Answer a task of its own for each text: ``[(text, task), …]`` in, one result each out.
 
         Args:
@@ -285,16 +304,18 @@ class SeqGPT:
         Raises:
             TextError, LabelError, ConfigError: As :meth:`predict`.
         """
-        return self._answer(pairs, range(1, len(pairs) + 1), Options(**options), progress=progress)
+        return self._run(pairs, _numbers(len(pairs)), Options(**options), progress=progress)
 
-    def check_length(self, text: str, task: AtomicTask, *, max_length: MaxLength = "chunk") -> None:
-        """Raise the ``TextError`` that :meth:`predict` would, without predicting.
+    def check_length(self, text: str, task: CompositeTask[Any], *, max_length: MaxLength = "chunk") -> None:
+        """Raise the ``TextError`` that :meth:`predict` would for what is asked first, without predicting.
 
         Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
         """
-        longest = len(self.template.prompt(task, text).encode()) + max(len(label.encode()) for label in task.labels)
-        if longest + _MARKS_OF_A_BRANCH > self._reader.most(task, max_length):
-            self._reader.parts(text, task, max_length)
+        for asked in next(task.steps(text)):
+            longest_label = max(len(label.encode()) for label in asked.labels)
+            longest = len(self.template.prompt(asked, text).encode()) + longest_label + _MARKS_OF_A_BRANCH
+            if longest > self._reader.most(asked, max_length):
+                self._reader.parts(text, asked, max_length)
 
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
@@ -326,38 +347,43 @@ class SeqGPT:
         self.threshold = self.calibration.probability(least)
         return self.calibration
 
-    def _each(self, texts: Sequence[str], task: TaskLike | Tasks, options: Options, first: int = 1) -> list[Any]:
+    def _each(self, texts: Sequence[str], task: TaskLike | Tasks[Any], options: Options, first: int = 1) -> list[Any]:
         """Answer all tasks on each text; ``first`` is the number of the first text, as the caller counts."""
         tasks = by_name(task)
         several = {"": as_task(cast(TaskLike, task))} if tasks is None else tasks
         pairs = [(text, asked) for text in texts for asked in several.values()]
-        numbers = [number for number in range(first, first + len(texts)) for _ in several]
-        answers = iter(self._answer(pairs, numbers, options))
+        numbers = [number for number in _numbers(len(texts), first) for _ in several]
+        answers = iter(self._run(pairs, numbers, options))
         results: list[dict[str, Any]] = [{name: next(answers) for name in several} for _ in texts]
         return [result[""] for result in results] if tasks is None else results
 
-    def _answer(
+    def _run(
         self,
-        pairs: Sequence[tuple[str, AtomicTask]],
-        numbers: Sequence[int],
+        pairs: Sequence[tuple[str, CompositeTask[R]]],
+        numbers: Sequence[int | None],
         options: Options,
         *,
         progress: bool = False,
-    ) -> list[Result]:
-        """Answer each pair; ``numbers`` are those of the texts, as the caller counts them."""
+    ) -> list[R]:
+        """Answer each pair; ``numbers`` are those of the texts, as the caller counts them, if there are several."""
         options.check_labels(task for _, task in pairs)
         if not self.trained:
             warnings.warn(
                 "this model is not trained on the template of seqgpt, so its answers are guesses: train it first.",
                 stacklevel=4,
             )
+        return run(pairs, numbers, lambda wave: self._answer(wave, options, progress=progress))
+
+    def _answer(self, wave: Sequence[Question], options: Options, *, progress: bool) -> list[Result]:
+        """Answer what all tasks ask at once."""
+        pairs = [(text, task) for text, task, _ in wave]
         if options.compat:
             results = self._as_released(pairs, options.compat)
         else:
             with self._evaluating():
                 results = self._answering.answer(
                     pairs,
-                    numbers,
+                    [number for *_, number in wave],
                     options,
                     threshold=self.threshold,
                     calibration=self.calibration,
@@ -458,6 +484,11 @@ class SeqGPT:
     def __repr__(self) -> str:
         size = f"{self._parameters / 1e6:.1f}M parameters"
         return f"SeqGPT({self.model.config.model_type}, {size}, template {self.template.name!r})"
+
+
+def _numbers(texts: int, first: int = 1) -> list[int | None]:
+    """Number texts as the caller counts them; one text alone has none."""
+    return [None] if (texts, first) == (1, 1) else [*range(first, first + texts)]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

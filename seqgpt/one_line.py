@@ -8,12 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack, overload
 
+from seqgpt.composite.base import CompositeTask, R
+from seqgpt.composite.literal import SchemaLiteral
+from seqgpt.composite.schema import Record
 from seqgpt.errors import ModelError
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE, expand, stamp
 from seqgpt.options import OptionKeywords, TaskLike, Tasks
-from seqgpt.results import Extraction, Result
-from seqgpt.tasks import AtomicTask, Labels
+from seqgpt.results import Extraction
+from seqgpt.tasks import Labels
 
 _Where = str | Path | None
 
@@ -21,29 +24,43 @@ _Where = str | Path | None
 @overload
 def predict(text: str, task: Labels, *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> Extraction: ...  # type: ignore[overload-overlap]
 @overload
-def predict(text: str, task: AtomicTask, *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> Result: ...  # type: ignore[overload-overlap]
+def predict(text: str, task: CompositeTask[R], *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> R: ...  # type: ignore[overload-overlap]
 @overload
-def predict(text: str, task: Tasks, *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> dict[str, Result]: ...  # type: ignore[overload-overlap]
+def predict(text: str, task: Tasks[R], *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> dict[str, R]: ...  # type: ignore[overload-overlap]
 @overload
-def predict(
+def predict(  # type: ignore[overload-overlap]
+    text: str, task: Tasks[Any], *, model: _Where = ..., **options: Unpack[OptionKeywords]
+) -> dict[str, Any]: ...
+@overload
+def predict(text: str, task: SchemaLiteral, *, model: _Where = ..., **options: Unpack[OptionKeywords]) -> Record: ...  # type: ignore[overload-overlap]
+@overload
+def predict(  # type: ignore[overload-overlap]
     text: Sequence[str], task: Labels, *, model: _Where = ..., **options: Unpack[OptionKeywords]
 ) -> list[Extraction]: ...
 @overload
 def predict(
-    text: Sequence[str], task: AtomicTask, *, model: _Where = ..., **options: Unpack[OptionKeywords]
-) -> list[Result]: ...
+    text: Sequence[str], task: CompositeTask[R], *, model: _Where = ..., **options: Unpack[OptionKeywords]
+) -> list[R]: ...
 @overload
 def predict(
-    text: Sequence[str], task: Tasks, *, model: _Where = ..., **options: Unpack[OptionKeywords]
-) -> list[dict[str, Result]]: ...
+    text: Sequence[str], task: Tasks[R], *, model: _Where = ..., **options: Unpack[OptionKeywords]
+) -> list[dict[str, R]]: ...
+@overload
 def predict(
-    text: str | Sequence[str], task: TaskLike | Tasks, *, model: _Where = None, **options: Unpack[OptionKeywords]
+    text: Sequence[str], task: Tasks[Any], *, model: _Where = ..., **options: Unpack[OptionKeywords]
+) -> list[dict[str, Any]]: ...
+@overload
+def predict(
+    text: Sequence[str], task: SchemaLiteral, *, model: _Where = ..., **options: Unpack[OptionKeywords]
+) -> list[Record]: ...
+def predict(
+    text: str | Sequence[str], task: TaskLike | Tasks[Any], *, model: _Where = None, **options: Unpack[OptionKeywords]
 ) -> Any:
     """Answer one or more tasks on one or more texts; the model stays open until another one is asked.
 
     Args:
         text: A text, or a list of texts.
-        task: A task; a list of labels, which asks for extraction; or several tasks, as a list or ``{name: task}``.
+        task: What :meth:`SeqGPT.predict` takes: a task, labels, a nested literal, or several tasks.
         model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that ``make demo`` trained.
         options: As in :meth:`SeqGPT.predict`.
 

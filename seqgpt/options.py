@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal, TypedDict, cast, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
+from seqgpt.composite.base import CompositeTask, R
+from seqgpt.composite.literal import SchemaLiteral, is_literal
+from seqgpt.composite.schema import schema
 from seqgpt.errors import ConfigError, LabelError, did_you_mean, shown
 from seqgpt.tasks import AtomicTask, Labels
 
@@ -22,10 +25,13 @@ MaxLength = Literal["chunk", "error", "truncate"]
 Compat = Literal["released"]
 """Whose computation is repeated instead of the library's own: that of the released code of SeqGPT."""
 
-TaskLike = AtomicTask | Labels
-"""A task; or the labels of an extraction, as a list or ``{label: description}``."""
+AnyTask = CompositeTask[Any]
+"""An ``AtomicTask``, or a composite task."""
 
-Tasks = Sequence[AtomicTask] | Mapping[str, AtomicTask]
+TaskLike = AnyTask | Labels | SchemaLiteral
+"""A task; the labels of an extraction, as a list or ``{label: description}``; or a nested literal."""
+
+Tasks = Sequence[CompositeTask[R]] | Mapping[str, CompositeTask[R]]
 """Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
 
 
@@ -80,7 +86,7 @@ class Options:
         """The thresholds of labels that have one of their own."""
         return dict(self.threshold) if isinstance(self.threshold, Mapping) else {}
 
-    def check_labels(self, tasks: Iterable[AtomicTask]) -> None:
+    def check_labels(self, tasks: Iterable[AnyTask]) -> None:
         """Raise a ``LabelError`` if a threshold is of a label that none of the tasks asks for."""
         if not self.by_label:
             return
@@ -100,27 +106,30 @@ def check_probability(name: str, value: object) -> None:
         raise ConfigError(f"{name} is {shown(value)}: give a probability from 0 up, below 1.")
 
 
-def as_task(task: TaskLike) -> AtomicTask:
-    """Return a task as it is, and labels as an extraction."""
-    return task if isinstance(task, AtomicTask) else AtomicTask.extract(task)
+def as_task(task: TaskLike) -> AnyTask:
+    """Return a task as it is, labels as an extraction, and a nested literal as a schema."""
+    if isinstance(task, CompositeTask):
+        return task
+    return schema(cast(SchemaLiteral, task)) if is_literal(task) else AtomicTask.extract(cast(Labels, task))
 
 
-def by_name(task: TaskLike | Tasks) -> dict[str, AtomicTask] | None:
+def by_name(task: TaskLike | Tasks[Any]) -> dict[str, AnyTask] | None:
     """Return several tasks by name, or None for a single task.
 
     Raises:
         LabelError: If some of them are no tasks, or two have one name.
     """
-    if isinstance(task, AtomicTask | str) or not isinstance(task, Sequence | Mapping):
+    if isinstance(task, CompositeTask | str) or not isinstance(task, Sequence | Mapping):
         return None
     members = list(task.values()) if isinstance(task, Mapping) else list(task)
-    if not any(isinstance(member, AtomicTask) for member in members):
+    if not any(isinstance(member, CompositeTask) for member in members):
         return None
-    if not all(isinstance(member, AtomicTask) for member in members):
+    if not all(isinstance(member, CompositeTask) for member in members):
         raise LabelError(
-            "several tasks must all be AtomicTask: build each with AtomicTask.extract or AtomicTask.classify."
+            "several tasks must all be built: each with AtomicTask.extract, AtomicTask.classify or a function of "
+            "seqgpt.composite, such as schema."
         )
-    tasks = cast("list[AtomicTask]", members)
+    tasks = cast("list[AnyTask]", members)
     names = [str(name) for name in task] if isinstance(task, Mapping) else [one.name for one in tasks]
     for name, times in Counter(names).items():
         if times > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from seqgpt import display
 from seqgpt.errors import DataError, GroundingError, LabelError, did_you_mean
@@ -73,6 +73,27 @@ class Span:
         return cls(**record)
 
 
+class _Stretch(Protocol):
+    """Whatever stands in a text from ``start`` to ``end``."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+def check_grounded(span: _Stretch, text: str) -> None:
+    """Raise a ``GroundingError`` unless a span stands in the text at its offsets."""
+    found = text[span.start : span.end] if 0 <= span.start <= span.end else ""
+    if found != span.text or not span.text:
+        raise GroundingError(
+            f"span {span.text!r} is not in the text at {span.start}:{span.end} (found {found!r}): "
+            "give the string as it stands in the text, or its right start."
+        )
+
+
 @dataclass(frozen=True)
 class Extraction:
     """The answer to an extraction task: for every label, its spans, or its absence.
@@ -106,12 +127,7 @@ class Extraction:
         rank = {label: i for i, label in enumerate(self.task.labels)}
         before = (-1, -1, -1)
         for span in self.spans:
-            found = self.text[span.start : span.end] if 0 <= span.start <= span.end else ""
-            if found != span.text or not span.text:
-                raise GroundingError(
-                    f"span {span.text!r} is not in the text at {span.start}:{span.end} (found {found!r}): "
-                    "give the string as it stands in the text, or its right start."
-                )
+            check_grounded(span, self.text)
             self.task.require(span.label)
             place = (rank[span.label], span.start, span.end)
             if place <= before:

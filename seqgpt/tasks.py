@@ -9,7 +9,7 @@ Source: the two atomic tasks of SeqGPT (arXiv 2308.10529, section 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,6 +161,11 @@ class AtomicTask:
         """
         check_text(text)
         return _template(template).parse(self, answer, text)
+
+    def steps(self, text: str) -> Generator[Sequence[AtomicTask], Sequence[Result], Result]:
+        """Ask this task alone: it is the trivial one of :mod:`seqgpt.composite`."""
+        (result,) = yield [self]
+        return result
 
     @property
     def single_label(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from seqgpt import cli
 from seqgpt.cli import main
+from seqgpt.composite import Record
 from seqgpt.results import Classification, Extraction, result_from_dict
 from tests.training.conftest import EIGHT, make_model
 
@@ -113,6 +114,40 @@ def test_classes(model, capfd):
     assert [record["asked"]["none"] for record in records(capfd)] == [True, True]
     assert main(["predict", "--task", "classify", "--labels", "a,b", "--multi-label", "x"]) == 0
     assert records(capfd)[0]["asked"]["multi_label"]
+
+
+def test_a_schema(model, stdin, capfd):
+    tree = '{"person": ["employer", "mood[calm,loud]"], "place": []}'
+    assert main(["predict", "--schema", tree, "--overlap", "flat", "Tim Cook left.", "Ann came."]) == 0
+    for record in records(capfd):
+        assert list(Record.from_dict(record).items) == ["person", "place"]
+    assert main(["predict", "--schema", '"情感[好，坏]"', "--format", "text", "送餐太慢了"]) == 0
+    out, _ = capfd.readouterr()
+    assert out.splitlines()[0] == "送餐太慢了"
+    assert out.splitlines()[1].startswith("  情感  '")
+    stdin(LINE + '{"text": "x", "task": "classify", "labels": ["a", "b"], "id": "7"}\n')
+    assert main(["predict", "--schema", '["person"]', "--input", "-"]) == 0
+    one, other = records(capfd)
+    assert Record.from_dict(one).text == "Tim Cook visited Shanghai."
+    assert (other["id"], other["task"]) == ("7", "classify")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--schema", "{person"], """--schema is no JSON (Expecting property name"""),
+        (["--schema", ""], """write, for example, '{"person": ["employer"]}'."""),
+        (["--schema", "[" * 100_000], "--schema is no JSON (maximum recursion"),
+        (["--schema", "{}"], "the schema is empty: give at least one label."),
+        (["--schema", "3"], "a schema cannot be 3"),
+        (["--schema", '{"a": ["b"], "a": ["c"]}'], "label 'a' is given twice: give each label once."),
+        (["--schema", '["a[b"]'], "has a bracket too many or too few"),
+        (["--schema", '"a"', *EXTRACT], "--schema is a task by itself: leave out --task, --labels, --multi-label and"),
+        (["--schema", '"a"', "--none"], "--schema is a task by itself"),
+    ],
+)
+def test_what_is_no_schema(no_model, capfd, arguments, message):
+    assert message in complaint(capfd, "predict", *arguments, "x")
 
 
 def test_lines_keep_their_ids_and_their_tasks(model, tmp_path, capfd):

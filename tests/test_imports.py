@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-MODULES = ["tasks", "results", "templates", "examples", "grounding", "rendered", "display", "errors"]
+MODULES = [
+    "tasks",
+    "results",
+    "templates",
+    "examples",
+    "grounding",
+    "rendered",
+    "display",
+    "errors",
+    "composite",
+    "options",
+]
 
 
 def test_the_text_core_loads_no_torch():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from tqdm.auto import tqdm
 
@@ -14,7 +13,7 @@ from seqgpt.engine.plan import Plan
 from seqgpt.engine.reading import Part, Reader
 from seqgpt.engine.sequential import SequentialDecoder
 from seqgpt.engine.windows import Window, cut_off, join
-from seqgpt.errors import TextError
+from seqgpt.errors import told_of
 from seqgpt.options import MaxLength, Options
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
@@ -39,7 +38,7 @@ class Answering:
     def answer(
         self,
         pairs: Pairs,
-        numbers: Sequence[int],
+        numbers: Sequence[int | None],
         options: Options,
         *,
         threshold: float,
@@ -50,7 +49,7 @@ class Answering:
 
         Args:
             pairs: Texts and tasks.
-            numbers: The number of each pair's text, as the caller counts.
+            numbers: The number of each pair's text, as the caller counts; None if there is only one.
             options: What the caller chose.
             threshold: The threshold where the caller chose none.
             calibration: The temperatures of the scores.
@@ -61,7 +60,7 @@ class Answering:
         """
         asked = []
         for number, (text, task) in zip(numbers, pairs, strict=True):
-            with _told_of(number, numbers[-1]):
+            with told_of(number):
                 asked.append(self._reader.groups(check_text(text), task, options.max_length))
         each = [(text, group.task) for (text, _), members in zip(pairs, asked, strict=True) for group in members]
         those = [number for number, members in zip(numbers, asked, strict=True) for _ in members]
@@ -87,12 +86,12 @@ class Answering:
             results.append(unite(text, task, members, found) if len(members) > 1 else found[0])
         return results
 
-    def _parts(self, pairs: Pairs, numbers: Sequence[int], max_length: MaxLength) -> list[list[Part]]:
+    def _parts(self, pairs: Pairs, numbers: Sequence[int | None], max_length: MaxLength) -> list[list[Part]]:
         """Return for each pair the parts in which its text is read."""
         parts: list[list[Part]] = []
         planned: dict[int, Plan] = {}  # the last plan of each task
         for number, (text, task) in zip(numbers, pairs, strict=True):
-            with _told_of(number, numbers[-1]):
+            with told_of(number):
                 parts.append(self._reader.parts(text, task, max_length, planned.get(id(task))))
                 planned[id(task)] = parts[-1][-1].plan
         return parts
@@ -118,17 +117,6 @@ def _least(threshold: float, calibration: Calibration) -> float:
     """
     raw = calibration.raw(threshold)
     return raw if calibration.single == 1 else max(raw, min(LOWEST, threshold))
-
-
-@contextmanager
-def _told_of(number: int, last: int) -> Iterator[None]:
-    """Say in an error which text it is of, if there are several."""
-    try:
-        yield
-    except TextError as error:
-        if last == 1:
-            raise
-        raise TextError(f"text {number}: {error}") from None
 
 
 def _whole(

@@ -37,7 +37,7 @@ def answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str
     result's ``raw`` has a line end between chunks, where the released code has nothing. Numbers are those of the model,
     where the released code takes float16 on a GPU.
     """
-    asked = [AtomicTask.extract(labels) for labels in chunks(task.labels)] if task.kind == "extract" else [task]
+    asked = [task.with_labels(labels) for labels in chunks(task.labels)] if task.kind == "extract" else [task]
     prompts = [str(_TEMPLATE.prompt(one, text.strip())) for one in asked]
     sides = tokenizer.padding_side, tokenizer.truncation_side
     tokenizer.padding_side = tokenizer.truncation_side = "left"

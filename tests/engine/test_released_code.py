@@ -66,3 +66,15 @@ def test_a_model_of_another_template_has_no_released_code(tiny):
 def test_no_threshold_where_there_are_no_probabilities(released):
     with pytest.raises(ConfigError, match="computes no probabilities: leave threshold out"):
         released("bloom").predict("x", ["a"], compat="released", threshold=0.5)
+
+
+def test_what_is_asked_about_is_read_by_the_released_code(released, monkeypatch):
+    model, read = released("bloom"), []
+    tokenizer = type(model.tokenizer)
+    call = tokenizer.__call__
+    monkeypatch.setattr(
+        tokenizer, "__call__", lambda self, words, **named: read.append(words) or call(self, words, **named)
+    )
+    model.predict(TEXT, AtomicTask.extract(["employer"], about="Ann"), compat="released")
+    assert all("\tAnn\n抽取: employer" in words[0] for words in read)
+    assert read
