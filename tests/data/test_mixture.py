@@ -145,6 +145,7 @@ def test_texts_of_held_out_tests_are_left_out_and_counted(sources):
     assert held_out.holds(typing.hashes).sum() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_leaks_are_dropped(data_root):
     config = MixtureConfig(sources=["wikigold", "trec", "conll04_ner"])

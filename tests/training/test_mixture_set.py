@@ -44,15 +44,16 @@ def epoch(training_set, number, workers):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 def test_workers_make_no_difference(files, still_model):
-    training_set = mixed(files, still_model, examples=60)
-    assert len(training_set) == 60
+    training_set = mixed(files, still_model, examples=24)
+    assert len(training_set) == 24
     epochs = [epoch(training_set, number, 0) for number in (0, 1)]
     assert epochs[0] != epochs[1]
     for workers in (2, 4):
         assert [epoch(training_set, number, workers) for number in (0, 1)] == epochs
-    assert [epoch(mixed(files, still_model, examples=60), number, 0) for number in (1, 0)] == epochs[::-1]
+    assert [epoch(mixed(files, still_model, examples=24), number, 0) for number in (1, 0)] == epochs[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_a_mixture_of_real_sets_of_all_families(still_model, data_root):
     sources = ["trec", "waimai_10k", "askubuntu_intent", "rte", "mctest", "maintie_et", "nerre_mof", "proslu_slots"]
