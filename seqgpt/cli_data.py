@@ -126,7 +126,7 @@ def _check(options: argparse.Namespace) -> None:
         problems += [str(bad)] if bad.count else []
     _print(table)
     if problems:
-        raise DataError("\n  ".join([f"{len(problems)} of {len(work)} tasks have problems:", *problems]))
+        raise DataError("\n  ".join(["not every row converts:", *problems]))
     _print(f"{len(recipes)} recipes, {len(work)} atomic tasks: every row converts")
 
 

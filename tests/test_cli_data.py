@@ -82,7 +82,7 @@ def test_check_says_which_rows_are_wrong(run, tmp_path):
     assert code == 2
     assert "train 1" in out
     for part in (
-        "1 of 1 tasks have problems",
+        "not every row converts",
         "2 rows skipped",
         "Recipe 'mine', split 'train', row 1: the text is empty",
         "row 2: class 'sideways' is not among the recipe's labels",

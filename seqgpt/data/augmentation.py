@@ -4,8 +4,8 @@ A model that is to answer any label must not learn a label set by heart. So in e
 absent labels, sometimes with descriptions, under names of another language, under names that say nothing but for their
 description, or without those labels that hold. What is drawn is a function of seed, epoch and example alone.
 
-Source: which negatives, and how many, follows UniversalNER (Zhou et al. 2023, arXiv 2308.03279, section 3.2: by
-frequency) and GLiNER (Zaratiana et al. 2023, arXiv 2311.08526, section 3.3); the shares are those of docs/design.md.
+Source: negatives by frequency follow UniversalNER (Zhou et al. 2023, arXiv 2308.03279); the shares of frequent, even
+and hard ones are this project's own.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ The rest are hard: of all absent labels the most like one that holds."""
 
 _NO_DESCRIPTIONS: dict[str, str] = {}
 _WORD = re.compile(r"[\W_]+")
+_RESIDUAL = re.compile(r"(?i)\b(others?|none|misc\w*|unknown|all|both|neither|any)\b|其他|其它|其余|以上|无|未知|都")
+_TABLES = 1000  # label sets that a book remembers
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 
 
@@ -102,7 +104,8 @@ class Shown:
         """Return how many absent labels each one stands for that is shown.
 
         So the summed loss is, in expectation, the same however many are shown, and an absent label counts as often as
-        it is absent. (What is logged is the mean over the questions that were asked, which are fewer.)
+        it is absent, if it is drawn evenly; those that are drawn more often, by frequency and likeness, count for more.
+        (What is logged is the mean over the questions that were asked, which are fewer.)
 
         Args:
             labels: How many labels the task has.
@@ -113,12 +116,16 @@ class Shown:
 
 
 class Asked(NamedTuple):
-    """What of a task matters for how its labels are shown."""
+    """What of a task matters for how its labels are shown.
+
+    ``near`` are labels that other examples of the same text bring: they are never shown as absent from it.
+    """
 
     labels: Sequence[str]
     descriptions: Mapping[str, str]
     single_label: bool
     none: bool
+    near: Sequence[str] = ()
 
 
 class LabelTable:
@@ -126,10 +133,17 @@ class LabelTable:
 
     Attributes:
         sums: How often they hold, added up.
+        implied: For each label the numbers of those that hold where it does: its synonyms and parents.
+        residual: Whether one of them means "other", "none of these" or the like.
     """
 
-    def __init__(self, labels: Sequence[str], counts: Sequence[int]) -> None:
+    def __init__(self, labels: Sequence[str], counts: Sequence[int], book: LabelBook) -> None:
         self.sums = list(accumulate(counts))
+        self.implied = [
+            frozenset(j for j, other in enumerate(labels) if i != j and implies(label, other, book))
+            for i, label in enumerate(labels)
+        ]
+        self.residual = any(_RESIDUAL.search(label) for label in labels)
         self._pairs = [_pairs(label) for label in labels]
         self._alike: dict[int, list[int]] = {}
 
@@ -173,7 +187,9 @@ class LabelBook:
     def table(self, labels: tuple[str, ...]) -> LabelTable:
         """Return how frequent and how alike the labels of a set are."""
         if labels not in self._tables:
-            self._tables[labels] = LabelTable(labels, [self._counts[label] + 1 for label in labels])
+            if len(self._tables) >= _TABLES:  # examples that bring their own labels
+                self._tables.clear()
+            self._tables[labels] = LabelTable(labels, [self._counts[label] + 1 for label in labels], self)
         return self._tables[labels]
 
     def translated(self, labels: tuple[str, ...], random_: random.Random) -> tuple[str, ...] | None:
@@ -202,18 +218,24 @@ class LabelBook:
         return max(among, key=lambda other: (_overlap(mine, _pairs(other)), other))
 
 
-def choose_labels(example: Example, book: LabelBook, options: Augmentation, random_: random.Random) -> Shown:
-    """Choose how the labels of an example are shown."""
+def choose_labels(
+    example: Example, book: LabelBook, options: Augmentation, random_: random.Random, near: Sequence[str] = ()
+) -> Shown:
+    """Choose how the labels of an example are shown; ``near`` are those of other examples of its text."""
     task = example.task
-    asked = Asked(task.labels, task.descriptions, task.single_label, task.none)
+    asked = Asked(task.labels, task.descriptions, task.single_label, task.none, near)
     return choose(asked, held_numbers(example), book, options, random_)
 
 
 def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentation, random_: random.Random) -> Shown:
     """Choose how the labels of a task are shown, given the numbers of those that hold."""
     way, without, abstaining = random_.random(), random_.random(), random_.random()
-    drop = without < options.all_negative and len(held) < len(task.labels)
-    none = task.none or (task.single_label and bool(held) and (drop or abstaining < options.all_negative))
+    may_drop = len(held) < len(task.labels) and book.closed
+    if task.single_label and options.all_negative and may_drop:  # without its answer, "other" would be right
+        may_drop = not book.table(tuple(task.labels)).residual
+    drop = may_drop and without < options.all_negative
+    allow = may_drop and abstaining < options.all_negative
+    none = task.none or (task.single_label and bool(held) and (drop or allow))
     describe = way < options.descriptions
     translate = not describe and way < options.descriptions + options.translated
     hide = not (describe or translate) and way < options.descriptions + options.translated + options.opaque
@@ -263,6 +285,18 @@ def held_numbers(example: Example) -> list[int]:
     return [i for i, label in enumerate(example.task.labels) if label in held]
 
 
+def implies(label: str, other: str, book: LabelBook | None = None) -> bool:
+    """Tell whether another label holds where one does: a synonym of it, or its parent.
+
+    >>> implies("start date", "date"), implies("date", "start date"), implies("历史人物", "人物")
+    (True, False, True)
+    """
+    theirs = _words(other)
+    if (theirs and theirs <= _words(label)) or (not (label.isascii() or other.isascii()) and label.endswith(other)):
+        return True
+    return book is not None and _share_a_name(label, other, book)
+
+
 def too_close(label: str, others: Iterable[str], book: LabelBook | None = None) -> bool:
     """Tell whether a label may hold because another one does: a synonym of it, its parent, or its child.
 
@@ -272,16 +306,23 @@ def too_close(label: str, others: Iterable[str], book: LabelBook | None = None) 
     >>> too_close("Dates", ["start date"]), too_close("place", ["person", "start date"])
     (True, False)
     """
-    mine, entries = _words(label), book.entries if book else {}
+    mine = _words(label)
     for other in others:
         theirs = _words(other)
-        if mine <= theirs or theirs <= mine or _contains(label, other):
+        if (
+            mine <= theirs
+            or theirs <= mine
+            or _contains(label, other)
+            or (book is not None and _share_a_name(label, other, book))
+        ):
             return True
-        if label in entries and other in entries:
-            shared = set(entries[label].names.items()) & set(entries[other].names.items())
-            if shared:
-                return True
     return False
+
+
+def _share_a_name(label: str, other: str, book: LabelBook) -> bool:
+    """Tell whether two labels are called the same in some language."""
+    mine, theirs = book.entries.get(label), book.entries.get(other)
+    return bool(mine and theirs and set(mine.names.items()) & set(theirs.names.items()))
 
 
 def _kept(
@@ -292,9 +333,16 @@ def _kept(
     options: Augmentation,
     random_: random.Random,
 ) -> list[int]:
-    """Return the labels to show: those that are right, and absent ones as far as there is room, one at least."""
+    """Return the labels to show: those that are right, and absent ones as far as there is room, one at least.
+
+    What a label that holds implies is not shown as absent, as long as there is something else to show.
+    """
     holding = set(held)
+    if held and book.closed:
+        implied = book.table(tuple(task.labels)).implied
+        holding = holding.union(*(implied[i] for i in held))
     absent = [i for i in range(len(task.labels)) if i not in holding]
+    absent = absent or [i for i in range(len(task.labels)) if i not in held]
     room = max(options.max_labels - len(right), 1)
     if len(absent) <= room:
         return [*right, *absent]
@@ -342,7 +390,7 @@ def _foreign(task: Asked, book: LabelBook, options: Augmentation, random_: rando
             few = random_.sample(labels, min(8, len(labels)))
             hard = random_.random() >= IN_DOMAIN / (1 - BY_FREQUENCY)
             label = book.most_alike(random_.choice(task.labels), few) if hard else few[0]
-        if not too_close(label, task.labels, book):
+        if label not in task.near and not too_close(label, task.labels, book):
             found[label] = None
     return tuple(found)
 

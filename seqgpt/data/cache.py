@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from seqgpt.errors import DataError
@@ -44,12 +43,12 @@ def cached(name: str, key: object, write: Callable[[Path], None]) -> Path:
     digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
     path = cache_dir() / f"{digest}-{name}"
     if not path.exists():
-        part = path.with_name(f"{os.getpid()}-{path.name}")
-        try:
+        with tempfile.TemporaryDirectory(prefix="writing-", dir=cache_dir()) as folder:
+            part = Path(folder) / name
             write(part)
-            with suppress(FileExistsError):  # another process was faster
+            try:
                 part.rename(path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-            part.unlink(missing_ok=True)
+            except OSError:
+                if not path.exists():  # else another process was faster
+                    raise
     return path

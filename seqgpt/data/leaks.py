@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
-from seqgpt.data.text_index import index_texts
+from seqgpt.data.root import DATA_VARIABLE
+from seqgpt.data.text_index import TextIndex, index_texts
 from seqgpt.errors import ConfigError, DataError
 
 TEST = "test"
@@ -29,9 +32,16 @@ class HeldOut:
     recipes: tuple[str, ...]
     unread: tuple[str, ...]
 
-    def holds(self, hashes: np.ndarray) -> np.ndarray:
-        """Tell for each hash whether its text is held out; bool ``[examples]``."""
-        return np.isin(hashes, self.hashes)
+    def holds(self, index: TextIndex) -> np.ndarray:
+        """Tell for each example whether its text, or one that it is about, is held out; bool ``[examples]``."""
+        leaks = np.isin(index.hashes, self.hashes)
+        leaks[index.beside_of[np.isin(index.beside, self.hashes)]] = True
+        return np.asarray(leaks)
+
+
+@lru_cache(maxsize=4)
+def _shipped(data_root: str | Path | None, _where: str | None) -> HeldOut:
+    return _gather(data_root, [load_recipe(name) for name in list_recipes()])
 
 
 def held_out_texts(data_root: str | Path | None = None, recipes: Iterable[Recipe] | None = None) -> HeldOut:
@@ -41,12 +51,19 @@ def held_out_texts(data_root: str | Path | None = None, recipes: Iterable[Recipe
         data_root: The folder that sources start from.
         recipes: The recipes to look through; by default all that are shipped.
     """
+    if recipes is None:
+        return _shipped(data_root, os.environ.get(DATA_VARIABLE))
+    return _gather(data_root, recipes)
+
+
+def _gather(data_root: str | Path | None, recipes: Iterable[Recipe]) -> HeldOut:
     hashes = [np.zeros(0, dtype=np.uint64)]
     read, unread = [], []
-    for recipe in map(load_recipe, list_recipes()) if recipes is None else recipes:
+    for recipe in recipes:
         if recipe.held_out:
             try:
-                hashes.append(index_texts(recipe, recipe.tasks[0], TEST, data_root=data_root).hashes)
+                index = index_texts(recipe, recipe.tasks[0], TEST, data_root=data_root)
+                hashes += [index.hashes, index.beside]
                 read.append(recipe.name)
             except DataError:
                 unread.append(recipe.name)

@@ -14,7 +14,9 @@ temperature: 3   cap: 10000   weights: {cluener: 2, trec: 1}     of the other me
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -30,7 +32,7 @@ from seqgpt.data.draws import permutation
 from seqgpt.data.leaks import HeldOut, held_out_texts, refuse_held_out
 from seqgpt.data.recipe import list_recipes, load_recipe
 from seqgpt.data.source import has_no_splits, sources_of, split_name, split_source
-from seqgpt.data.text_index import TextIndex, index_texts, text_hash
+from seqgpt.data.text_index import TextIndex, index_examples, index_texts
 from seqgpt.errors import ConfigError, DataError, did_you_mean
 from seqgpt.examples import BadRows, OnBadRow, read_jsonl
 from seqgpt.yaml_file import YamlFile
@@ -83,10 +85,21 @@ class MixtureConfig:
             )
         for name in ("examples", "max_epochs", "temperature", "cap"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (_is_number(value) and 0 < value < math.inf):
                 raise ConfigError(f"{name} is {value!r}: give a number above 0.")
+        if self.temperature < 1:
+            raise ConfigError(
+                f"temperature is {self.temperature}: give 1 for proportional shares, or more for more even ones."
+            )
+        for source, weight in self.weights.items():
+            if not (_is_number(weight) and 0 < weight < math.inf):
+                raise ConfigError(f"the weight of {source!r} is {weight!r}: give a number above 0, or leave it out.")
         if bool(self.weights) != (self.method == "weights"):
             raise ConfigError("weights and method: weights belong together: give both, or neither.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,11 @@ class Member:
     too_long: int
     bad_rows: BadRows
     count: int = 0
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Data set and task, by which its draws are told from those of others, wherever its file lies."""
+        return Path(self.path[2]).name, self.path[3]
 
     @property
     def epochs(self) -> float:
@@ -174,7 +192,7 @@ def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
     examples = np.empty(member.count, dtype=np.int64)
     for one in np.unique(passes):
         here = passes == one
-        examples[here] = member.kept[permutation(size, seed, member.source, one)[positions[here] % size]]
+        examples[here] = member.kept[permutation(size, seed, *member.identity, one)[positions[here] % size]]
     return np.stack([np.full(member.count, number), examples, passes])
 
 
@@ -236,15 +254,22 @@ def build_mixture(
     """
     held_out = held_out_texts(data_root)
     found = find_sources(config)
-    members = []
+    members: list[Member] = []
+    sources: dict[allocation.Path, str] = {}
     for source in tqdm(found, desc="read", unit="source", disable=not progress):
         path, licence, index = _read(source, split, data_root, on_bad_row)
-        leaks = held_out.holds(index.hashes)
+        if path in sources:
+            raise ConfigError(f"sources {sources[path]!r} and {source!r} are the same data: name it once.")
+        sources[path] = source
+        leaks = held_out.holds(index)
         fits = readable(source) if readable else np.ones(len(index), dtype=bool)
         kept = np.flatnonzero(~leaks & fits)
         members.append(Member(source, path, licence, kept, int(leaks.sum()), int((~fits).sum()), index.bad_rows))
     counts = _share(config, {member.path: len(member.kept) for member in members if len(member.kept)}, members)
-    return Mixture(tuple(replace(member, count=counts.get(member.path, 0)) for member in members), held_out)
+    mixture = Mixture(tuple(replace(member, count=counts.get(member.path, 0)) for member in members), held_out)
+    if not len(mixture):
+        raise ConfigError("an epoch of the mixture has no examples: give more examples or a larger max_epochs.")
+    return mixture
 
 
 def to_table(mixture: Mixture) -> str:
@@ -271,8 +296,8 @@ def to_table(mixture: Mixture) -> str:
         "",
         f"{len(mixture.members)} sources, {sum(len(one.kept) for one in mixture.members):,} examples, "
         f"{len(mixture):,} in an epoch.",
-        f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {too_long:,} that "
-        f"are longer than the model reads, {bad:,} rows that are wrong.",
+        f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {bad:,} rows that "
+        "are wrong" + (f", {too_long:,} that are longer than the model reads." if too_long else "."),
     ]
     if unread:
         lines.append(f"Not guarded, for their test texts are not there: {', '.join(unread)}.")
@@ -303,14 +328,18 @@ def _read(
     if has_no_splits(source):
         bad = BadRows()
         examples = read_jsonl(source, on_bad_row=on_bad_row, bad_rows=bad)
-        hashes = np.array([text_hash(example.text) for example in examples], dtype=np.uint64)
-        return ("", "", source, ""), "", TextIndex(hashes, bad)
+        language, family = (_most_common(getattr(one, key) for one in examples) for key in ("language", "family"))
+        return (language, family, source, ""), "", index_examples(examples, bad)
     recipe, task = split_source(source)
     try:
         index = index_texts(recipe, task, split, data_root=data_root, on_bad_row=on_bad_row)
     except DataError as error:
         raise DataError(f"source {source!r}: {error}") from error
     return (recipe.language, recipe.family, recipe.name, task), recipe.licence, index
+
+
+def _most_common(values: Iterable[str]) -> str:
+    return max(Counter(values).items(), key=lambda item: item[1], default=("", 0))[0]
 
 
 def find_sources(config: MixtureConfig) -> list[str]:
@@ -329,12 +358,34 @@ def find_sources(config: MixtureConfig) -> list[str]:
                 if recipe.checked and not recipe.held_out and not recipe.conflicts:
                     found.update(sources_of(one))
         else:
-            refuse_held_out([split_source(name)[0]], "sources")
-            found.update([name] if split_name(name)[1] else sources_of(name))
+            recipe, task = split_source(name)
+            refuse_held_out([recipe], "sources")
+            whole, one = split_name(name)
+            found.update(sources_of(name) if not one else [whole if task == recipe.tasks[0] else name])
+    _check_matches(config, found)
     chosen = sorted(source for source in found if _wanted(source, config))
     if not chosen:
         raise ConfigError("the mixture has no sources left: name more of them, or leave out fewer.")
     return chosen
+
+
+def _check_matches(config: MixtureConfig, found: Collection[str]) -> None:
+    """Raise a ``ConfigError`` for a choice that chooses nothing: it is misspelt."""
+    names = {name for source in found for name in (source, split_name(source)[0])}
+    recipes = [split_source(source)[0] for source in found if not has_no_splits(source)]
+    known: dict[str, Collection[str]] = {
+        "exclude": {*names, *list_recipes()},
+        "weights": set(found),
+        "families": {recipe.family for recipe in recipes},
+        "languages": {recipe.language for recipe in recipes},
+    }
+    for key, values in known.items():
+        for one in getattr(config, key):
+            if not any(fnmatchcase(value, one) if key == "exclude" else value == one for value in values):
+                raise ConfigError(
+                    f"{key}: {one!r} is none of the sources'.{did_you_mean(one, sorted(values))} "
+                    "Correct it, or leave it out."
+                )
 
 
 def _wanted(source: str, config: MixtureConfig) -> bool:

@@ -10,7 +10,7 @@
     descriptions: {name: …}                     what a label means, where its words do not say it
     roles: {…}   arguments: {type: [role, …]}   of events: raw role → words, and the roles of each type
     none: [OTHER]                               raw classes that mean "none of these" (classification)
-    multi_label: false                          several labels may hold for one mention (entity typing)
+    multi_label: false                          several labels may hold for one mention, trigger or pair
     licence: …   citation: …   held_out: false   conflicts: [a held-out recipe]   synthetic: false   checked: true
 
 A recipe is data: nothing in it is executed.
@@ -33,7 +33,15 @@ from seqgpt.data.rows import Rows
 from seqgpt.data.schemas import Reading, Row, Schema, get_schema
 from seqgpt.data.splits import read_split, split_names, split_stamp
 from seqgpt.data.tags import TagScheme
-from seqgpt.errors import ConfigError, DataError, GroundingError, LabelError, TextError, did_you_mean
+from seqgpt.errors import (
+    ConfigError,
+    DataError,
+    GroundingError,
+    LabelError,
+    SeqGPTError,
+    TextError,
+    did_you_mean,
+)
 from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row, reject
 from seqgpt.questions import event_label
 from seqgpt.results import Result
@@ -61,7 +69,7 @@ class Recipe:
         roles: For each raw role of an event its name in words, by language.
         arguments: The raw roles of each raw event type, where not all types have all roles.
         none: Raw classes that mean "none of these": their rows have no label, and the task allows that answer.
-        multi_label: Several labels may hold for one mention.
+        multi_label: Several labels may hold for one mention, trigger or pair.
         tag_scheme: The tag scheme, if only that one is to be accepted.
         hub_id: The likely Hugging Face id of the data set.
         hub_config: The configuration there.
@@ -201,7 +209,12 @@ class Recipe:
         Raises:
             DataError: If there is no such split.
         """
-        return split_stamp(self.sources, split, data_root, hub_id=self.hub_id)
+        splits = {split, *self.splits(data_root)} if self.open_labels else {split}
+        stamps = [
+            split_stamp(self.sources, one, data_root, hub_id=self.hub_id, hub_config=self.hub_config)
+            for one in sorted(splits)
+        ]
+        return tuple(part for stamp in stamps for part in stamp)
 
     def splits(self, data_root: str | Path | None = None) -> list[str]:
         """Return the splits of which there is a file, sorted.
@@ -218,7 +231,15 @@ class Recipe:
     def _convert(self, rows: Rows, members: Sequence[Row], reading: Reading, task: str) -> list[Result]:
         try:
             return list(self._schema.tasks[task].convert([rows.with_names(row) for row in members], reading))
-        except (KeyError, TypeError, AttributeError) as error:  # a column of another shape than the schema's
+        except SeqGPTError:
+            raise
+        except (
+            KeyError,
+            IndexError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:  # a column of another shape than the schema's
             raise DataError(
                 f"the row does not have the shape of schema {self.schema!r} ({type(error).__name__}: {error}): "
                 "correct the row, or the columns of the recipe."

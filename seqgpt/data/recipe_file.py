@@ -46,6 +46,7 @@ KEYS = (
 OPEN = "open"
 """Instead of labels: the rows hold the labels in words."""
 
+_MANY = frozenset({"typing", "type", "pair"})  # tasks that classify something which may have several labels
 _EXPECTED = {
     "none": "the class that means none of these",
     "conflicts": "the held-out recipes that it is too much like",
@@ -103,6 +104,8 @@ def _tasks(file: YamlFile, schema: Schema | None) -> tuple[str, ...]:
     """Return the tasks that a recipe names; by default the main one of its schema."""
     known = tuple(schema.tasks) if schema else ()
     named = _names(file, "tasks") if "tasks" in file.values else known[:1]
+    for name in dict.fromkeys(name for name in named if named.count(name) > 1):
+        file.problem("tasks", f"'tasks' names {name!r} twice: name it once")
     for name in named if schema else ():
         if name not in known:
             hint = did_you_mean(name, known) or f" Its tasks are {', '.join(known)}."
@@ -220,8 +223,8 @@ def _check_belonging(file: YamlFile, fields: Mapping[str, Any], schema: Schema) 
         file.problem("none", "'none' belongs to classification: leave it out")
     if fields["tag_scheme"] and "tags" not in schema.roles:
         file.problem("tag_scheme", "'tag_scheme' belongs to tagged tokens: leave it out")
-    if fields["multi_label"] and "mention" not in schema.roles:
-        file.problem("multi_label", "'multi_label' belongs to entity typing: leave it out")
+    if fields["multi_label"] and not _MANY.intersection(fields["tasks"]):
+        file.problem("multi_label", f"'multi_label' belongs to the tasks {', '.join(sorted(_MANY))}: leave it out")
     for key in ("roles", "arguments"):
         if fields[key] and "events" not in schema.roles:
             file.problem(key, f"{key!r} belongs to events: leave it out")

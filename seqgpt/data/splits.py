@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from seqgpt.data.root import DATA_VARIABLE, find_data_root
-from seqgpt.data.rows import read_file, read_hub
+from seqgpt.data.rows import hub_fingerprint, read_file, read_hub
 from seqgpt.errors import DataError
 
 HUB = "hub"
@@ -40,16 +40,18 @@ def read_split(
 
 
 def split_stamp(
-    sources: Sequence[str], split: str, data_root: str | Path | None, *, hub_id: str = ""
+    sources: Sequence[str], split: str, data_root: str | Path | None, *, hub_id: str = "", hub_config: str = ""
 ) -> tuple[str, ...]:
-    """Return what changes when the rows of a split change: path, size and time of its file; the id of the hub.
+    """Return what changes when the rows of a split change.
+
+    That is path, size and time of its file; of a data set of the hub, the fingerprint that datasets gives it.
 
     Raises:
         DataError: If there is no such split.
     """
     path = _first_file(sources, split, data_root, hub_id)
     if path is None:
-        return (HUB, hub_id)
+        return (HUB, hub_id, hub_config, hub_fingerprint(hub_id, hub_config, split))
     stat = path.stat()
     return (str(path.resolve()), str(stat.st_size), str(stat.st_mtime_ns))
 

@@ -30,7 +30,7 @@ from seqgpt.results import Span
 TagScheme = Literal["IO", "IOB1", "IOB2", "BIO", "BIOES", "BILOU", "BMES", "BMEWO"]
 TAG_SCHEMES: tuple[TagScheme, ...] = get_args(TagScheme)
 
-_LANGUAGES_WITHOUT_SPACES = ("zh",)
+_LANGUAGES_WITHOUT_SPACES = ("zh", "ja", "th", "lo", "km", "my")
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
 
 
@@ -120,7 +120,7 @@ def spans_to_tags(spans: Sequence[TokenSpan], length: int, scheme: TagScheme) ->
 
 
 def join_tokens(tokens: Sequence[str], language: str) -> tuple[str, list[int]]:
-    """Join tokens to a text: Chinese by nothing, other languages by one space.
+    """Join tokens to a text: those of Chinese and other scripts without spaces by nothing, others by one space.
 
     Returns:
         The text, and the offset of each token's first character.
@@ -128,7 +128,7 @@ def join_tokens(tokens: Sequence[str], language: str) -> tuple[str, list[int]]:
     >>> join_tokens(["New", "York"], "en")
     ('New York', [0, 4])
     """
-    glue = "" if language in _LANGUAGES_WITHOUT_SPACES else " "
+    glue = "" if language.partition("-")[0] in _LANGUAGES_WITHOUT_SPACES else " "
     starts, start = [], 0
     for token in tokens:
         starts.append(start)

@@ -9,17 +9,25 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from seqgpt.about import wording
 from seqgpt.data.cache import cached
 from seqgpt.data.recipe import Recipe
 from seqgpt.data.schemas import CONVERTERS_VERSION
-from seqgpt.examples import BadRows, OnBadRow
+from seqgpt.errors import DataError
+from seqgpt.examples import BadRows, Example, OnBadRow
 
+INDEX_VERSION = 2
+"""Raised whenever texts get other hashes."""
+
+_LONG = 24  # bytes of words that are a text by themselves, and not just a mention or an aspect
 _NO_LETTERS = re.compile(r"[\W_]+")
 
 
@@ -29,10 +37,14 @@ class TextIndex:
 
     Attributes:
         hashes: A hash of each example's text; uint64 ``[examples]``.
+        beside: Hashes of the longer texts that examples are about, such as a second sentence; uint64.
+        beside_of: The number of the example of each of these; int64.
         bad_rows: The rows that gave no example because something is wrong with them.
     """
 
     hashes: np.ndarray
+    beside: np.ndarray
+    beside_of: np.ndarray
     bad_rows: BadRows
 
     def __len__(self) -> int:
@@ -62,23 +74,46 @@ def index_texts(
     Raises:
         DataError: If the rows cannot be read, or one of them is wrong and ``on_bad_row`` is ``"error"``.
     """
-    key = ("texts", CONVERTERS_VERSION, recipe, task, split, recipe.stamp(split, data_root), on_bad_row)
-    path = cached("texts.npz", key, lambda part: _write(part, recipe, task, split, data_root, on_bad_row))
-    with np.load(path, allow_pickle=False) as arrays:
-        bad: dict[str, Any] = json.loads(str(arrays["bad"]))
-        return TextIndex(arrays["hashes"], BadRows(bad["count"], tuple(bad["reasons"])))
+
+    def write(part: Path) -> None:
+        bad = BadRows()
+        examples = recipe.examples(split, task=task, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad)
+        index = index_examples(examples, bad)
+        said = json.dumps({"count": bad.count, "reasons": bad.reasons})
+        with part.open("wb") as file:
+            np.savez(file, hashes=index.hashes, beside=index.beside, beside_of=index.beside_of, bad=np.array(said))
+
+    stamp = recipe.stamp(split, data_root)
+    path = cached(
+        "texts.npz", ("texts", INDEX_VERSION, CONVERTERS_VERSION, recipe, task, split, stamp, on_bad_row), write
+    )
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            bad: dict[str, Any] = json.loads(str(arrays["bad"]))
+            found = {name: arrays[name] for name in ("hashes", "beside", "beside_of")}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise DataError(f"{path} is damaged ({error}): delete it, it is computed again.") from error
+    return TextIndex(**found, bad_rows=BadRows(bad["count"], tuple(bad["reasons"])))
 
 
-def _write(
-    part: Path, recipe: Recipe, task: str, split: str, data_root: str | Path | None, on_bad_row: OnBadRow
-) -> None:
-    bad = BadRows()
-    examples = recipe.examples(split, task=task, data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad)
+def index_examples(examples: Sequence[Example], bad_rows: BadRows) -> TextIndex:
+    """Return the index of examples."""
     known: dict[str, int] = {}
-    hashes = [known[e.text] if e.text in known else known.setdefault(e.text, text_hash(e.text)) for e in examples]
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            hashes=np.array(hashes, dtype=np.uint64),
-            bad=np.array(json.dumps({"count": bad.count, "reasons": bad.reasons})),
-        )
+
+    def hashed(text: str) -> int:
+        if text not in known:
+            known[text] = text_hash(text)
+        return known[text]
+
+    beside = [
+        (hashed(words), number)
+        for number, example in enumerate(examples)
+        for words in map(wording, example.task.about)
+        if len(words.encode()) >= _LONG
+    ]
+    return TextIndex(
+        np.array([hashed(example.text) for example in examples], dtype=np.uint64),
+        np.array([one for one, _ in beside], dtype=np.uint64),
+        np.array([number for _, number in beside], dtype=np.int64),
+        bad_rows,
+    )

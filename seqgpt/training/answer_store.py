@@ -17,12 +17,18 @@ import numpy as np
 
 from seqgpt.data.augmentation import Asked
 from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.errors import DataError
 from seqgpt.examples import Example
+from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
 from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, Step, read_answers
 
+STORE_VERSION = 2
+"""Raised whenever other numbers are written for the same examples, so that what was written before is not used."""
+
 _EXTRACT, _SINGLE, _NONE = 1, 2, 4
 _MARKS = 3  # of the task, of "none of these", of the answer
+_ARRAYS = ("numbers", "ends", "longest")
 _NO_DESCRIPTIONS: dict[str, str] = {}
 
 
@@ -43,18 +49,22 @@ class AnswerStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a folder that :func:`write_store` wrote; nothing is read yet."""
-        self._numbers = _mapped(folder / "numbers.npy")
-        self._ends = _mapped(folder / "ends.npy")
-        self.longest = _mapped(folder / "longest.npy")
-        described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-        self.counts: dict[str, int] = described["counts"]
-        self.closed = described["labels"] is not None
-        self._labels: tuple[str, ...] = tuple(described["labels"] or ())
-        self._words: np.ndarray | None = None
-        if not self.closed:
-            self._words = _mapped(folder / "words.npy")
-            self._word_ends = _mapped(folder / "word_ends.npy")
+        """Open a folder that :func:`write_store` wrote; nothing is read yet.
+
+        Raises:
+            DataError: If it is damaged.
+        """
+        try:
+            self._numbers, self._ends, self.longest = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
+            described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+            self.counts: dict[str, int] = described["counts"]
+            self.closed = described["labels"] is not None
+            self._labels: tuple[str, ...] = tuple(described["labels"] or ())
+            self._words: np.ndarray | None = None
+            if not self.closed:
+                self._words, self._word_ends = (_mapped(folder / f"{name}.npy") for name in ("words", "word_ends"))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"{folder} is damaged ({error}): delete it, it is computed again.") from error
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -62,14 +72,14 @@ class AnswerStore:
     def __getitem__(self, index: int) -> Stored:
         start = int(self._ends[index - 1]) if index else 0
         flags, *numbers = self._numbers[start : self._ends[index]].tolist()
-        labels, descriptions = self._labels, _NO_DESCRIPTIONS
+        labels, descriptions, near = self._labels, _NO_DESCRIPTIONS, ()
         if self._words is not None:
             begin = int(self._word_ends[index - 1]) if index else 0
             own = json.loads(self._words[begin : self._word_ends[index]].tobytes())
-            labels, descriptions = tuple(own["labels"]), own["descriptions"]
+            labels, descriptions, near = tuple(own["labels"]), own["descriptions"], own["near"]
         single_label = bool(flags & _SINGLE)
         answers = _unpack(numbers, extracts=bool(flags & _EXTRACT), single_label=single_label)
-        return Stored(Asked(labels, descriptions, single_label, bool(flags & _NONE)), answers)
+        return Stored(Asked(labels, descriptions, single_label, bool(flags & _NONE), near), answers)
 
 
 def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabulary, template: Template) -> None:
@@ -80,14 +90,19 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     counts: Counter[str] = Counter()
     packed, words, longest = [], [], []
     cues = LabelTokens(vocabulary)
+    labels_of_text: dict[str, dict[str, None]] = {}
+    for example in examples if not closed else ():
+        labels_of_text.setdefault(example.text, {}).update(dict.fromkeys(example.task.labels))
     kind = np.uint16 if len(vocabulary.bytes_of) <= np.iinfo(np.uint16).max else np.uint32
     for example in examples:
         answers = read_answers(example, vocabulary, template)
         counts.update(example.task.labels[i] for i in answers.held)
-        longest.append(_longest(answers, max(len(cues.cue(label)) for label in example.task.labels)))
+        longest.append(_longest(answers, example.task, cues))
         packed.append(np.array([_flags(example), *_pack(answers)], dtype=np.uint32).astype(kind))
         if not closed:
-            own = {"labels": example.task.labels, "descriptions": dict(example.task.descriptions)}
+            task = example.task
+            near = [label for label in labels_of_text[example.text] if label not in task.labels]
+            own = {"labels": task.labels, "descriptions": dict(task.descriptions), "near": near}
             words.append(json.dumps(own, ensure_ascii=False).encode())
     np.save(folder / "numbers.npy", np.concatenate(packed) if packed else np.zeros(0, kind))
     np.save(folder / "ends.npy", np.cumsum([len(one) for one in packed], dtype=np.int64))
@@ -106,10 +121,12 @@ def _mapped(path: Path) -> np.ndarray:
     return np.asarray(np.load(path, mmap_mode="r"))  # without the slow indexing of np.memmap
 
 
-def _longest(answers: Answers, cue: int) -> int:
-    """Return how many tokens an example has at most: its prompt with its marks, a label, and the longest span."""
+def _longest(answers: Answers, task: AtomicTask, words: LabelTokens) -> int:
+    """Return how many tokens an example has at most: prompt with all descriptions, a label, and the longest span."""
     paths = [len(path.tokens) for label in answers.spans for path in label.paths]
-    return len(answers.prompt) + _MARKS + cue + max(paths, default=0)
+    described = sum(len(words.described(label, said)) for label, said in task.descriptions.items())
+    label = max(len(words.cue(label)) for label in task.labels)
+    return len(answers.prompt) + _MARKS + described + label + max(paths, default=0)
 
 
 def _flags(example: Example) -> int:

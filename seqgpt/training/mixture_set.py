@@ -18,7 +18,7 @@ from seqgpt.data.schemas import CONVERTERS_VERSION
 from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
-from seqgpt.training.answer_store import AnswerStore, write_store
+from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, write_store
 from seqgpt.training.encode import Encoded, LabelTokens, assemble
 
 TRAIN = "train"
@@ -78,10 +78,10 @@ class MixtureSet(Dataset[Encoded]):
         draws = self._draws
         number, example, times = int(draws.member[index]), int(draws.example[index]), int(draws.epoch[index])
         stored, book = self._stores[number][example], self._books[number]
-        source = self.mixture.members[number].source
+        member = self.mixture.members[number]
         encoded = None
         for augmentation in (self._augmentation, Augmentation(self._augmentation.max_labels)):
-            random_ = draw(self._seed, times, source, example, "labels")
+            random_ = draw(self._seed, times, *member.identity, example, "labels")
             shown = choose(stored.asked, stored.answers.held, book, augmentation, random_)
             weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
             encoded = assemble(stored.answers, shown, self._words, absent_weight=weight)
@@ -144,7 +144,15 @@ def open_store(
     else:
         stat = Path(source).stat()
         read = (str(Path(source).resolve()), stat.st_size, stat.st_mtime_ns)
-    key = ("answers", CONVERTERS_VERSION, read, on_bad_row, model.template.name, model.vocabulary.fingerprint)
+    key = (
+        "answers",
+        STORE_VERSION,
+        CONVERTERS_VERSION,
+        read,
+        on_bad_row,
+        model.template.name,
+        model.vocabulary.fingerprint,
+    )
 
     def write(folder: Path) -> None:
         examples = read_source(source, split, data_root=data_root, on_bad_row=on_bad_row, bad_rows=BadRows())

@@ -24,9 +24,10 @@ from tqdm.auto import tqdm
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.draws import draw
-from seqgpt.data.leaks import refuse_held_out
+from seqgpt.data.leaks import held_out_texts, refuse_held_out
 from seqgpt.data.mixture import find_sources, to_table
 from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
@@ -177,6 +178,9 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
         data_root=config.data.root,
         on_bad_row=config.data.on_bad_row,
     )
+    unread = found.mixture.held_out.unread
+    if unread:
+        _say(f"not guarded against, for their test texts are not there: {', '.join(unread)}")
     (Path(config.output_dir) / MIXTURE_FILE).write_text(to_table(found.mixture), encoding="utf-8")
     return found
 
@@ -188,7 +192,19 @@ def _read(name: str, split: str, data: DataConfig, limit: int | None) -> list[Ex
     examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
     if bad.count:
         _say(f"{name}: {bad}")
+    if split == "train" and name != "sample":
+        return _without_leaks(name, examples, data.root)
     return examples
+
+
+def _without_leaks(name: str, examples: list[Example], data_root: str | None) -> list[Example]:
+    """Leave out examples whose texts stand in a held-out test, and say so."""
+    leaks = held_out_texts(data_root).holds(index_examples(examples, BadRows()))
+    if leaks.any():
+        _say(f"{name}: {leaks.sum()} examples left out, whose texts stand in the test of a held-out set")
+    if leaks.all():
+        raise DataError(f"{name}: every example stands in the test of a held-out set. Train on others.")
+    return [example for example, leaked in zip(examples, leaks, strict=True) if not leaked]
 
 
 def _calibrate(model: SeqGPT, held_out: Mapping[str, Sequence[Example]]) -> None:

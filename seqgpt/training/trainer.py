@@ -38,6 +38,8 @@ from seqgpt.training.replace_mentions import MentionReplacement
 STATE_FILE = "trainer_state.json"
 """In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
 
+_MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
+
 Examples = Sequence[Example] | str | Path
 """Examples, or the path of a JSONL file that holds them."""
 
@@ -60,7 +62,13 @@ class TrainingSet(Dataset[Encoded]):
         self._seed = seed
         self._augmentation = augmentation
         counts = Counter(example.task.labels[i] for example in examples for i in held_numbers(example))
-        self._book = LabelBook(counts=counts, closed=not augmentation.foreign)
+        shared = Counter(example.task.labels for example in examples)
+        self._closed_sets = {labels for labels, times in shared.items() if times >= _MANY or len(shared) == 1}
+        self._books = {closed: LabelBook(counts=counts, closed=closed) for closed in (True, False)}
+        self._labels_of_text: dict[str, set[str]] = {}
+        if augmentation.foreign:
+            for example in examples:
+                self._labels_of_text.setdefault(example.text, set()).update(example.task.labels)
         # Shared, so that worker processes that live on from epoch to epoch see it change.
         self._epoch = torch.zeros(1, dtype=torch.long)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
@@ -91,7 +99,9 @@ class TrainingSet(Dataset[Encoded]):
         return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index), purpose)
 
     def _encode(self, example: Example, augmentation: Augmentation, index: int) -> Encoded:
-        shown = choose_labels(example, self._book, augmentation, self._draw(index, "labels"))
+        book = self._books[example.task.labels in self._closed_sets or not augmentation.foreign]
+        near = tuple(self._labels_of_text.get(example.text, ()))
+        shown = choose_labels(example, book, augmentation, self._draw(index, "labels"), near)
         weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
         return encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
 
@@ -366,6 +376,11 @@ def _check_empty(directory: Path) -> None:
 
 def _training_set(given: Examples, model: SeqGPT, args: TrainingArguments) -> TrainingSet:
     """Return examples as a training set; all of them can be read in every epoch."""
+    for name in ("described_labels", "translated_labels"):
+        if getattr(args, name):
+            raise ConfigError(
+                f"{name} needs a mixture of recipes, which know what labels mean and what they are called."
+            )
     examples = _read(given)
     _check_examples(examples)
     training_set = TrainingSet(

@@ -13,6 +13,7 @@ from seqgpt.data.augmentation import (
     apply,
     choose_labels,
     held_numbers,
+    implies,
     too_close,
 )
 from seqgpt.data.draws import draw
@@ -113,7 +114,8 @@ def test_the_answer_stays_and_the_right_labels_are_kept(gold, most, epoch):
     labels = set(example.task.labels)
     assert held <= labels <= set(gold.task.labels)
     if gold.task.descriptions or not gold.task.single_label:
-        assert len(labels) == min(len(gold.task.labels), max(most, len(held) + 1))
+        assert len(labels) <= min(len(gold.task.labels), max(most, len(held) + 1))
+        assert len(labels) >= min(len(gold.task.labels), len(held) + 1)
     else:
         assert labels == set(gold.task.labels)
     if isinstance(gold, Extraction):
@@ -247,6 +249,44 @@ def test_frequent_and_like_labels_are_shown_as_absent_more_often(real):
 
 
 @shared
+def test_hard_negatives_are_like_what_holds(real):
+    examples, book = real("hwu64_slots", n=400)
+    table = book.table(examples[0].task.labels)
+    rank = {False: [], True: []}
+    for example in examples:
+        held = held_numbers(example)
+        if len(held) == 1:
+            for negatives, ranks in rank.items():
+                shown = choose_labels(example, book, Augmentation(6, negatives=negatives), draw(0, 0, example.id))
+                ranks += [table.alike(held[0]).index(i) for i in shown.kept if i not in held]
+    nearest = [sum(place <= 3 for place in ranks) / len(ranks) for ranks in rank.values()]
+    assert nearest[1] > 2 * nearest[0]
+
+
+@shared
+@pytest.mark.parametrize("source", ["duie_et", "maintie_et", "re_docred_sentence:tail", "hwu64_slots"])
+@pytest.mark.parametrize("negatives", [False, True])
+def test_no_synonym_or_parent_of_what_holds_is_shown_as_absent(real, source, negatives):
+    name, _, task = source.partition(":")
+    examples, book = real(name, task or None, n=300)
+    for example in examples:
+        labels, held = example.task.labels, held_numbers(example)
+        shown = choose_labels(example, book, Augmentation(8, negatives=negatives), draw(example.id))
+        for i in shown.kept:
+            assert i in held or not any(implies(labels[j], labels[i], book) for j in held)
+
+
+@shared
+def test_right_options_are_not_left_out_where_a_wrong_one_would_then_be_right(real):
+    examples, book = real("cosmosqa_valid", n=100)
+    options = Augmentation(6, all_negative=1.0)
+    assert all(shown(e, options, book=book).gold.labels == e.gold.labels for e in examples)
+    record = {"text": "a b", "task": "classify", "labels": ["praise", "blame", "Other"], "answer": ["praise"]}
+    kept = shown(Example.from_dict(record), options)
+    assert (kept.gold.labels, kept.task.none) == (("praise",), False)
+
+
+@shared
 def test_questions_of_other_texts_are_asked_as_absent(real):
     examples, book = real("cmrc2018", n=50)
     options = Augmentation(6, foreign=2)
@@ -279,6 +319,18 @@ def test_a_synonym_or_parent_of_a_label_that_holds_is_never_a_negative(label, ot
     names = {"film": {"en": "film", "zh": "电影"}, "motion picture": {"en": "motion picture", "zh": "电影"}}
     book = LabelBook({word: LabelEntry(named) for word, named in names.items()})
     assert too_close(label, [other], book) is close
+
+
+def test_questions_that_the_same_text_answers_are_never_asked_as_absent():
+    book = LabelBook(counts={"who": 5, "where": 5, "when": 5}, closed=False)
+    record = {"text": "a b", "task": "extract", "labels": ["who"], "answer": {"who": ["a"]}}
+    example = Example.from_dict(record)
+    drawn = {
+        label
+        for n in range(100)
+        for label in choose_labels(example, book, Augmentation(6, foreign=3), draw(n), near=("where",)).foreign
+    }
+    assert drawn == {"when"}
 
 
 def test_foreign_labels_are_never_too_close_to_own_ones():

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from seqgpt.data.leaks import held_out_texts
+from seqgpt.data.leaks import HeldOut, held_out_texts
 from seqgpt.data.mixture import MixtureConfig, build_mixture, find_sources, load_mixture_config, to_table
 from seqgpt.data.recipe import list_recipes, load_recipe
-from seqgpt.data.text_index import index_texts, text_hash
+from seqgpt.data.text_index import index_examples, index_texts, text_hash
 from seqgpt.errors import ConfigError, DataError
+from seqgpt.examples import BadRows, Example
+from seqgpt.results import Classification
+from seqgpt.tasks import AtomicTask
 
 RECIPE = """\
 name: {name}
@@ -110,7 +113,7 @@ def test_methods_and_choices(sources):
     assert {member.source: member.count for member in weighed.members} == {big: 10, f"{small}:typing": 30}
     assert find_sources(MixtureConfig(sources=[big, small], exclude=["*:typing", small])) == [big]
     with pytest.raises(ConfigError, match="no sources left"):
-        find_sources(MixtureConfig(sources=[big], languages=["zh"]))
+        find_sources(MixtureConfig(sources=[big], exclude=["*"]))
     with pytest.raises(ConfigError, match="no recipe matches 'nothing_\\*'"):
         find_sources(MixtureConfig(sources=["nothing_*"]))
 
@@ -140,9 +143,9 @@ def test_texts_of_held_out_tests_are_left_out_and_counted(sources):
     held_out = held_out_texts(root, recipes)
     assert (held_out.recipes, held_out.unread) == (("kept",), ("gone",))
     index = index_texts(recipes[2], "extract", "train", data_root=root)
-    assert held_out.holds(index.hashes).nonzero()[0].tolist() == [0, 1, 2]
+    assert held_out.holds(index).nonzero()[0].tolist() == [0, 1, 2]
     typing = index_texts(recipes[2], "typing", "train", data_root=root)
-    assert held_out.holds(typing.hashes).sum() == 6
+    assert held_out.holds(typing).sum() == 6
 
 
 @pytest.mark.slow
@@ -193,6 +196,10 @@ def test_an_index_is_computed_once_and_again_when_rows_change(sources, monkeypat
         ({"examples": 0}, "examples is 0: give a number above 0"),
         ({"weights": {"trec": 1}}, "weights and method: weights belong together"),
         ({"method": "weights"}, "weights and method: weights belong together"),
+        ({"method": "weights", "weights": {"trec": "heavy"}}, "the weight of 'trec' is 'heavy': give a number above 0"),
+        ({"method": "weights", "weights": {"trec": -1}}, "the weight of 'trec' is -1"),
+        ({"max_epochs": float("inf")}, "max_epochs is inf: give a number above 0"),
+        ({"temperature": 0.001}, "temperature is 0.001: give 1"),
     ],
 )
 def test_wrong_options(options, message):
@@ -226,3 +233,73 @@ def test_mixtures_from_yaml(tmp_path):
 def test_a_source_that_cannot_be_read_is_named(sources, tmp_path):
     with pytest.raises(DataError, match=r"source '.*big.yaml': no file"):
         build_mixture(MixtureConfig(sources=[str(sources["big"])]), data_root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"languages": ["zh"]}, "languages: 'zh' is none of the sources'"),
+        ({"families": ["NRE"]}, "families: 'NRE' is none of the sources'. Did you mean 'NER'?"),
+        ({"exclude": ["cluenre"]}, "exclude: 'cluenre' is none of the sources'. Did you mean 'cluener'?"),
+        ({"method": "weights", "weights": {"cluenr": 1}}, "weights: 'cluenr' is none of the sources'. Did you mean"),
+    ],
+)
+def test_a_choice_that_chooses_nothing_is_misspelt(options, message):
+    with pytest.raises(ConfigError) as raised:
+        find_sources(
+            MixtureConfig(sources=["cluener", "wnut_17"] if "languages" not in options else ["trec"], **options)
+        )
+    assert message in str(raised.value)
+
+
+def test_the_same_data_is_named_once(sources, tmp_path):
+    big = str(sources["big"])
+    assert find_sources(MixtureConfig(sources=[big, f"{big}:extract"])) == [big, f"{big}:typing"]
+    (tmp_path / "other.yaml").write_text(sources["big"].read_text())
+    config = MixtureConfig(sources=[f"{big}:typing", f"{tmp_path / 'other.yaml'}:typing"])
+    with pytest.raises(ConfigError, match="are the same data: name it once"):
+        build_mixture(config, data_root=sources["root"])
+
+
+def test_an_epoch_without_examples_is_refused(sources):
+    with pytest.raises(ConfigError, match="has no examples: give more examples or a larger max_epochs"):
+        mixture(sources, "small", max_epochs=0.01)
+
+
+def test_draws_do_not_depend_on_where_a_file_lies(sources, tmp_path):
+    copy = tmp_path / sources["lines"].name
+    copy.write_text(sources["lines"].read_text())
+    here = mixture(sources, "lines", examples=3).draws(0, 0)
+    there = build_mixture(MixtureConfig(sources=[str(copy)], examples=3), data_root=tmp_path).draws(0, 0)
+    assert here.example.tolist() == there.example.tolist()
+
+
+def test_files_say_their_language_and_family(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    line = {"text": "a", "task": "classify", "labels": ["x", "y"], "answer": ["x"], "language": "zh", "family": "TC"}
+    path.write_text(json.dumps(line) + "\n")
+    (member,) = build_mixture(MixtureConfig(sources=[str(path)]), data_root=tmp_path).members
+    assert member.path == ("zh", "TC", str(path), "")
+
+
+def test_what_a_text_is_read_with_is_guarded_too():
+    held, other = "A man is sleeping in his bed.", "Nobody is awake in this house."
+    about = AtomicTask.classify(["yes", "no"], about=[held, "Ann"])
+    examples = [
+        Example(Classification.of(text, task, ("yes",)))
+        for text, task in ((other, about), (other, AtomicTask.classify(["yes", "no"])), ("Ann", about), (held, about))
+    ]
+    index = index_examples(examples, BadRows())
+    guard = HeldOut(np.array([text_hash(held.upper())], dtype=np.uint64), (), ())
+    assert guard.holds(index).tolist() == [True, False, True, True]
+    assert len(index.beside) == 3  # a name is no text
+
+
+def test_a_damaged_index_is_told(sources, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEQGPT_CACHE", str(tmp_path))
+    small = load_recipe(sources["small"])
+    index_texts(small, "extract", "train", data_root=sources["root"])
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DataError, match=r"is damaged .*: delete it, it is computed again"):
+        index_texts(small, "extract", "train", data_root=sources["root"])

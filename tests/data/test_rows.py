@@ -36,10 +36,15 @@ def write_jsonl(path):
 
 
 def write_csv(path):
-    Dataset.from_dict({"words": TEXTS, "tone": LABELS}).to_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+    Dataset.from_dict({"words": TEXTS, "tone": LABELS}).to_csv(path)
 
 
-WRITERS = {".parquet": write_parquet, ".jsonl": write_jsonl, ".csv": write_csv, ".tsv": write_csv}
+def write_tsv(path):
+    rows = ["words\ttone", *(f"{text}\t{label}" for text, label in zip(TEXTS, LABELS, strict=True))]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+WRITERS = {".parquet": write_parquet, ".jsonl": write_jsonl, ".csv": write_csv, ".tsv": write_tsv}
 
 
 def tones(tmp_path, source, more=""):
@@ -58,7 +63,8 @@ def test_every_format_gives_the_same(tmp_path, suffix):
 
 def test_conll_files(tmp_path):
     (tmp_path / "train.conll").write_text(
-        "-DOCSTART- -X- O O\n\nAnn NNP I-NP B-PER\nleft VBD I-VP O\n\n\nRome NNP I-NP B-LOC\n", encoding="utf-8"
+        "\ufeff-DOCSTART- -X- O O\n\nAnn NNP I-NP B-PER\nleft VBD I-VP O\n\n\nRome\tNNP\tI-NP\tB-LOC\r\n\u3000 O\n",
+        encoding="utf-8",
     )
     path = tmp_path / "names.yaml"
     path.write_text(
@@ -68,8 +74,23 @@ def test_conll_files(tmp_path):
     examples = load_recipe(path).examples("train", data_root=tmp_path)
     assert [(e.text, [(s.label, s.text) for s in e.gold.spans]) for e in examples] == [
         ("Ann left", [("person", "Ann")]),
-        ("Rome", [("place", "Rome")]),
+        ("Rome \u3000", [("place", "Rome")]),
     ]
+
+
+def test_a_stray_quote_in_a_tsv_swallows_nothing(tmp_path):
+    (tmp_path / "train.tsv").write_text('words\ttone\n"good\tup\nbad\tdown\nnever"\tdown\n', encoding="utf-8")
+    examples = tones(tmp_path, "'{split}.tsv'").examples("train", data_root=tmp_path)
+    assert [example.text for example in examples] == ['"good', "bad", 'never"']
+
+
+def test_what_looks_like_a_date_or_a_truth_value_is_text(tmp_path):
+    rows = [{"words": "2024-01-02", "tone": "up"}, {"words": "true", "tone": "down"}, {"tone": "up", "words": "a"}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "train.csv").write_text("words,tone\n" + "".join(f"{r['words']},{r['tone']}\n" for r in rows))
+    for suffix in (".jsonl", ".csv"):
+        examples = tones(tmp_path, f"'{{split}}{suffix}'").examples("train", data_root=tmp_path)
+        assert [example.text for example in examples] == [row["words"] for row in rows]
 
 
 def test_the_first_source_that_is_there_is_read(tmp_path):

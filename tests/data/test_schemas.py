@@ -1,5 +1,7 @@
 """Rows of every schema become gold answers: by hand-written rows, one by one."""
 
+from dataclasses import replace
+
 import pytest
 
 from seqgpt.about import Place
@@ -81,9 +83,11 @@ def test_spans_may_nest_and_a_mention_may_have_two_types():
     row = {"text": text, "spans": [{"label": label, "text": string, "start": start} for label, string, start in spans]}
     (gold,) = convert("span-extraction", "extract", row, PEOPLE)
     assert strings(gold) == {"person": [text], "place": ["New York", text]}
-    whole, nested = convert("span-extraction", "typing", row, PEOPLE)
-    assert (nested.labels, nested.task.multi_label) == (("place",), False)
+    whole, nested = convert("span-extraction", "typing", row, replace(PEOPLE, multi_label=True))
+    assert (nested.labels, nested.task.multi_label) == (("place",), True)
     assert (whole.labels, whole.task.multi_label) == (("person", "place"), True)
+    with pytest.raises(DataError, match="has the labels person, place: say multi_label: true"):
+        convert("span-extraction", "typing", row, PEOPLE)
 
 
 def test_a_mention_and_its_types():
@@ -92,6 +96,7 @@ def test_a_mention_and_its_types():
     assert (gold.task.about, gold.labels, gold.task.multi_label) == ((Place("Ann", 8),), ("person",), False)
 
 
+PAIR = "relation-classification"
 PAIRS = "Ann married Bob. Their children are Cid and Dan."
 
 
@@ -101,15 +106,38 @@ def pair(head, tail, label):
 
 def test_a_relation_is_a_class_of_a_pair_and_the_tails_of_a_head():
     rows = [pair("Ann", "Bob", "P26"), pair("Ann", "Cid", "P40"), pair("Ann", "Dan", "P40"), pair("Ann", "Dan", "P40")]
-    golds = convert("relation-classification", "pair", [*rows, pair("Cid", "Dan", "NA")], KIN)
+    golds = [gold for row in (*rows, pair("Cid", "Dan", "NA")) for gold in convert(PAIR, "pair", row, KIN)]
     assert [gold.labels for gold in golds] == [("spouse",), ("child",), ("child",), ("child",), ()]
     assert golds[0].task.about == (Place("Ann", 0), Place("Bob", 12))
+    assert get_schema(PAIR).tasks["pair"].group_by == ("text", "head", "tail")
     (tails,) = convert("relation-classification", "tail", rows, KIN)
     assert tails.task.about == (Place("Ann", 0),)
     assert strings(tails) == {"spouse": ["Bob"], "child": ["Cid", "Dan"]}
     (none,) = convert("relation-classification", "tail", [pair("Cid", "Dan", "NA")], KIN)
     assert none.absent == ("spouse", "child")
     assert get_schema("relation-classification").tasks["tail"].group_by == ("text", "head")
+
+
+def test_a_pair_may_have_several_relations_if_the_recipe_says_so():
+    rows = [pair("Ann", "Bob", "P26"), pair("Ann", "Bob", "NA"), pair("Ann", "Bob", "P40")]
+    (gold,) = convert(PAIR, "pair", rows, replace(KIN, multi_label=True))
+    assert (gold.labels, gold.task.multi_label, gold.task.none) == (("spouse", "child"), True, False)
+    (gold,) = convert(PAIR, "pair", rows[:2], KIN)  # a relation, and "none of these" beside it
+    assert gold.labels == ("spouse",)
+    with pytest.raises(DataError, match="the pair has the labels spouse, child: say multi_label: true"):
+        convert(PAIR, "pair", rows, KIN)
+
+
+def test_tails_and_triggers_that_begin_together_are_all_kept():
+    text = "Ann of New York Times"
+    head = {"text": "Ann", "start": 0}
+    tails = [{"text": string, "start": 7} for string in ("New York", "New York Times")]
+    rows = [{"text": text, "head": head, "tail": tail, "label": "P40"} for tail in tails]
+    (found,) = convert(PAIR, "tail", rows, KIN)
+    assert strings(found) == {"child": ["New York", "New York Times"]}
+    events = [{"type": "Die", "trigger": tail} for tail in tails]
+    (found,) = convert("event-extraction", "triggers", {"text": text, "events": events}, EVENTS)
+    assert strings(found) == {"death event": ["New York", "New York Times"]}
 
 
 def test_mentions_by_token_indices():
@@ -153,9 +181,11 @@ def test_an_event_has_triggers_types_and_arguments():
     row = {"text": REPORT, "events": events}
     (found,) = convert("event-extraction", "triggers", row, EVENTS)
     assert strings(found) == {"attack event": ["attacked", "attack"], "death event": ["died", "attack"]}
-    types = convert("event-extraction", "type", row, EVENTS)
+    types = convert("event-extraction", "type", row, replace(EVENTS, multi_label=True))
     assert [gold.labels for gold in types] == [("attack",), ("death",), ("attack", "death")]
-    assert [gold.task.multi_label for gold in types] == [False, False, True]
+    assert all(gold.task.multi_label for gold in types)
+    (one,) = convert("event-extraction", "type", {"text": REPORT, "events": events[2:3]}, EVENTS)
+    assert (one.labels, one.task.multi_label) == (("death",), False)
     arguments = convert("event-extraction", "arguments", row, EVENTS)
     assert [strings(gold) for gold in arguments] == [
         {"attacker": ["Rebels"], "place": ["Kira"], "victim": ["Two soldiers"]},
@@ -175,10 +205,14 @@ def test_a_text_without_events_has_no_triggers_and_no_other_questions():
 
 
 def test_a_question_is_the_label_of_its_answer():
-    answers = {"text": ["Ann", "Bob", "Bob"], "answer_start": [0, 12, 12]}
+    answers = {"text": ["married Bob", "Bob", "Bob"], "answer_start": [4, 12, 12]}
     row = {"context": PAIRS, "question": "Whom did she marry?", "answers": answers}
     (gold,) = convert("extractive-qa", "reading", row, Reading({}))
     assert strings(gold) == {"Whom did she marry?": ["Bob"]}
+    other = row | {"answers": {"text": ["Cid"], "answer_start": [36]}}
+    none = row | {"answers": {"text": [], "answer_start": []}}
+    (gold,) = convert("extractive-qa", "reading", [none, row, other], Reading({}))
+    assert strings(gold) == {"Whom did she marry?": ["Bob", "Cid"]}  # an answer beats none, and may be at two places
     (unanswerable,) = convert(
         "extractive-qa", "reading", row | {"answers": {"text": [], "answer_start": []}}, Reading({})
     )
@@ -235,7 +269,25 @@ def test_options_are_labels():
             "extractive-qa",
             "reading",
             {"context": "a", "question": None, "answers": {}},
-            "question and answers are None",
+            "the question is None",
+        ),
+        (
+            "extractive-qa",
+            "reading",
+            {"context": "a", "question": "b", "answers": {"text": ["a", "a"], "answer_start": [0]}},
+            "one start for each text",
+        ),
+        (
+            "entity-typing",
+            "typing",
+            {"text": "Ann", "mention": "Ann", "start": 0, "labels": []},
+            "the mention has no label",
+        ),
+        (
+            "relation-classification",
+            "pair",
+            pair("Ann", "Bob", "P40") | {"tokens": ["Ann"], "head": {"text": "Ann", "indices": [[1]]}},
+            "the head has the token indices [1]",
         ),
         (
             "multiple-choice",
@@ -246,9 +298,12 @@ def test_options_are_labels():
     ],
 )
 def test_rows_that_do_not_convert(schema, task, row, message):
-    reading = {"event-extraction": EVENTS, "span-extraction": PEOPLE, "text-pair-classification": TONE}.get(
-        schema, NAMES if schema == "sequence-labelling" else KIN
-    )
+    reading = {
+        "event-extraction": EVENTS,
+        "span-extraction": PEOPLE,
+        "entity-typing": PEOPLE,
+        "text-pair-classification": TONE,
+    }.get(schema, NAMES if schema == "sequence-labelling" else KIN)
     with pytest.raises((DataError, GroundingError)) as raised:
         convert(schema, task, row, reading)
     assert message in str(raised.value)

@@ -13,9 +13,11 @@ from seqgpt.data.mixture import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import write_jsonl
+from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import load_run_config
-from seqgpt.training.mixture_set import open_mixture
-from seqgpt.training.run import MIXTURE_FILE, run_training
+from seqgpt.training.mixture_set import open_mixture, open_store
+from seqgpt.training.run import MIXTURE_FILE, _examples, run_training
+from seqgpt.training.trainer import Trainer
 from tests.training.test_answer_store import plain
 
 OPTIONS = Augmentation(4, negatives=True, foreign=1, all_negative=0.2, descriptions=0.2, opaque=0.1, translated=0.2)
@@ -74,6 +76,10 @@ def test_what_the_model_cannot_read_is_left_out_and_counted(files, still_model, 
     path.write_text("".join(json.dumps(line) + "\n" for line in (long, short, long)))
     (member,) = mixed([str(path)], still_model).mixture.members
     assert (member.too_long, member.kept.tolist()) == (2, [1])
+    wordy = short | {"labels": {"a": "what it means " * 200, "b": ""}}
+    path.write_text("".join(json.dumps(line) + "\n" for line in (wordy, short)))
+    (member,) = mixed([str(path)], still_model).mixture.members
+    assert (member.too_long, member.kept.tolist()) == (1, [1])
 
 
 def config_file(tmp_path, files, **mixture):
@@ -135,3 +141,46 @@ def test_wrong_rows_stop_a_mixture_or_are_counted(files, still_model, tmp_path):
     config = MixtureConfig(sources=[str(path)])
     found = open_mixture(config, still_model, seed=0, augmentation=OPTIONS, on_bad_row="skip", progress=False)
     assert found.mixture.members[0].bad_rows.count == 1
+
+
+def test_a_damaged_store_is_told(files, still_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQGPT_CACHE", str(tmp_path))
+    open_store(files[0], still_model)
+    (folder,) = tmp_path.iterdir()
+    (folder / "ends.npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"is damaged .*: delete it, it is computed again"):
+        open_store(files[0], still_model)
+
+
+def test_questions_near_a_text_are_kept_with_it(still_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQGPT_CACHE", str(tmp_path / "cache"))
+    lines = [
+        {"text": text, "task": "extract", "labels": [question], "answer": {question: ["Ann"]}}
+        for text, question in (("Ann left.", "who left?"), ("Ann left.", "whose name?"), ("Ann came.", "who came?"))
+    ]
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    store = open_store(str(path), still_model)
+    assert [store[i].asked.near for i in range(3)] == [["whose name?"], ["who left?"], []]
+
+
+def test_names_and_descriptions_need_a_mixture(still_model, tmp_path):
+    for name in ("described_labels", "translated_labels"):
+        args = TrainingArguments(output_dir=str(tmp_path / "run"), use_cpu=True, **{name: 0.5})
+        with pytest.raises(ConfigError, match=f"{name} needs a mixture of recipes"):
+            Trainer(still_model, args, load_sample("train")[:4])
+
+
+@pytest.mark.shared
+def test_lists_of_sources_are_guarded_too(tmp_path, data_root, capfd):
+    config_file(tmp_path, ["x.jsonl"])
+    path = tmp_path / "run.yaml"
+    values = yaml.safe_load(path.read_text())
+    del values["mixture"]
+    values["data"] = {"train": ["wikigold"]}
+    values["training"] |= {"max_steps": 1, "eval_strategy": "no"}
+    path.write_text(yaml.safe_dump(values))
+    config = load_run_config(path)
+    examples = _examples(config, 0)
+    assert len(examples) == 1141
+    assert "wikigold: 1 examples left out, whose texts stand in the test of a held-out set" in capfd.readouterr().err

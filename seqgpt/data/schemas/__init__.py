@@ -14,7 +14,7 @@ from seqgpt.data.schemas.spans import ENTITY_TYPING, SEQUENCE_LABELLING, SPAN_EX
 from seqgpt.data.schemas.texts import MULTI_LABEL, TEXT_CLASSIFICATION, TEXT_PAIRS
 from seqgpt.errors import ConfigError, did_you_mean
 
-CONVERTERS_VERSION = 1
+CONVERTERS_VERSION = 2
 """Raised whenever a converter gives other examples for the same rows, so that what was computed before is not used."""
 
 SCHEMAS: dict[str, Schema] = {

@@ -43,8 +43,8 @@ class Reading:
 
     @property
     def abstains(self) -> bool:
-        """Whether "none of these" is an answer."""
-        return bool(self.none)
+        """Whether "none of these" is an answer; of several labels, none need hold anyway."""
+        return bool(self.none) and not self.multi_label
 
     def name(self, raw: str) -> str:
         """Return the label in words of a raw class; raise a ``DataError`` if there is none."""
@@ -53,6 +53,19 @@ class Reading:
     def names(self, raw: Iterable[str]) -> tuple[str, ...]:
         """Return the labels in words of raw classes, but of those that mean "none of these"."""
         return tuple(dict.fromkeys(self.name(one) for one in raw if one not in self.none))
+
+    def single(self, raw: Iterable[str], what: str) -> tuple[str, ...]:
+        """Return the label in words of something that has one, or "none of these"; several if the recipe says so.
+
+        Raises:
+            DataError: If it has several labels, or none, and the recipe does not say that it may.
+        """
+        names = self.names(raw)
+        if len(names) > 1 and not self.multi_label:
+            raise DataError(f"the {what} has the labels {', '.join(names)}: say multi_label: true in the recipe.")
+        if not names and not (self.none or self.multi_label):
+            raise DataError(f"the {what} has no label: give it one, or say multi_label: true in the recipe.")
+        return names
 
     def role(self, raw: str) -> str:
         """Return the role in words of a raw role; raise a ``DataError`` if there is none."""

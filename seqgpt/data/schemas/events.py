@@ -18,25 +18,25 @@ _Key = tuple[int, str]
 def triggers(row: Row, reading: Reading) -> Iterator[Extraction]:
     """Read a text with its events: for each type, the triggers."""
     text = check_text(row["text"])
-    found: dict[str, dict[int, dict[str, Any]]] = {}
+    found: dict[str, dict[_Key, dict[str, Any]]] = {}
     for event in _events(row):
         place = _trigger(event, text)
-        found.setdefault(event_label(reading.name(event["type"])), {})[place["start"]] = place
+        found.setdefault(event_label(reading.name(event["type"])), {})[place["start"], place["text"]] = place
     yield ground(
         trigger_question(reading.words), {label: list(places.values()) for label, places in found.items()}, text
     )
 
 
 def types_of_triggers(row: Row, reading: Reading) -> Iterator[Classification]:
-    """Read a text with its events: for each trigger, its type, or types where there are several."""
+    """Read a text with its events: for each trigger, its type or types."""
     text = check_text(row["text"])
     types: dict[_Key, list[str]] = {}
     for event in _events(row):
         place = _trigger(event, text)
         types.setdefault((place["start"], place["text"]), []).append(event["type"])
     for (start, string), raw in types.items():
-        names = reading.names(raw)
-        task = event_type_question({"text": string, "start": start}, reading.words, multi_label=len(names) > 1)
+        names = reading.single(raw, "trigger")
+        task = event_type_question({"text": string, "start": start}, reading.words, multi_label=reading.multi_label)
         yield Classification.of(text, task, names)
 
 

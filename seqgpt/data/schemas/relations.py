@@ -16,12 +16,12 @@ from seqgpt.texts import check_text
 Place = dict[str, Any]
 
 
-def relation_of_a_pair(row: Row, reading: Reading) -> Iterator[Classification]:
-    """Read a pair of mentions with its relation."""
-    text = check_text(row["text"])
-    head, tail = _member(row, "head", text), _member(row, "tail", text)
-    task = relation_question(head, tail, reading.words, none=reading.abstains)
-    yield Classification.of(text, task, reading.names([str(row["label"])]))
+def relation_of_a_pair(rows: Sequence[Row], reading: Reading) -> Iterator[Classification]:
+    """Read a pair of mentions with its relations, of which each row tells one; "none of these" gives way to others."""
+    text = check_text(rows[0]["text"])
+    head, tail = _member(rows[0], "head", text), _member(rows[0], "tail", text)
+    task = relation_question(head, tail, reading.words, multi_label=reading.multi_label, none=reading.abstains)
+    yield Classification.of(text, task, reading.single([str(row["label"]) for row in rows], "pair"))
 
 
 def tails_of_a_head(rows: Sequence[Row], reading: Reading) -> Iterator[Extraction]:
@@ -66,13 +66,18 @@ def _member(row: Row, role: str, text: str) -> Place:
     if "tokens" not in row or not isinstance(value, Mapping) or "indices" not in value:
         return read_place(row, role, text)
     tokens, indices = string_list(row, "tokens"), value["indices"][0]
+    if not indices or min(indices) < 0 or max(indices) >= len(tokens):
+        raise DataError(f"the {role} has the token indices {indices!r}: give indices of the {len(tokens)} tokens.")
     starts = align_tokens(tokens, text)
     start, end = starts[indices[0]], starts[indices[-1]] + len(tokens[indices[-1]])
     return {"text": text[start:end], "start": start}
 
 
 def _tails(text: str, head: Place, tails: Mapping[str, Sequence[Place]], reading: Reading) -> Extraction:
-    distinct = {relation: list({tail["start"]: tail for tail in found}.values()) for relation, found in tails.items()}
+    distinct = {
+        relation: list({(tail["start"], tail["text"]): tail for tail in found}.values())
+        for relation, found in tails.items()
+    }
     return ground(tail_question(head, reading.words), distinct, text)
 
 
@@ -97,7 +102,10 @@ def _mention(value: object, text: str, what: str) -> Place:
 
 RELATION_CLASSIFICATION = Schema(
     ("text", "head", "tail", "label"),
-    {"pair": each(relation_of_a_pair), "tail": Conversion(tails_of_a_head, group_by=("text", "head"))},
+    {
+        "pair": Conversion(relation_of_a_pair, group_by=("text", "head", "tail")),
+        "tail": Conversion(tails_of_a_head, group_by=("text", "head")),
+    },
     optional=("tokens",),
     classes="label",
     abstains=True,

@@ -37,22 +37,24 @@ def span_list(row: Row, reading: Reading) -> Iterator[Extraction]:
     yield Extraction.of(text, AtomicTask.extract(reading.words), tuple(dict.fromkeys(spans)))
 
 
-def types_of_spans(extraction: Extraction) -> Iterator[Classification]:
+def types_of_spans(extraction: Extraction, reading: Reading) -> Iterator[Classification]:
     """Ask for the type of each span of an extraction, as if its place were given."""
     labels: dict[tuple[int, str], list[str]] = {}
     for span in extraction.spans:
         labels.setdefault((span.start, span.text), []).append(span.label)
     for (start, text), held in labels.items():
-        task = typing_question({"text": text, "start": start}, extraction.task.labels, multi_label=len(held) > 1)
+        if len(held) > 1 and not reading.multi_label:
+            raise DataError(f"{text!r} has the labels {', '.join(held)}: say multi_label: true in the recipe.")
+        task = typing_question({"text": text, "start": start}, reading.words, multi_label=reading.multi_label)
         yield Classification.of(extraction.text, task, tuple(held))
 
 
 def _typing_of_tokens(row: Row, reading: Reading) -> Iterable[Classification]:
-    return (typed for extraction in tagged_tokens(row, reading) for typed in types_of_spans(extraction))
+    return (typed for extraction in tagged_tokens(row, reading) for typed in types_of_spans(extraction, reading))
 
 
 def _typing_of_spans(row: Row, reading: Reading) -> Iterable[Classification]:
-    return (typed for extraction in span_list(row, reading) for typed in types_of_spans(extraction))
+    return (typed for extraction in span_list(row, reading) for typed in types_of_spans(extraction, reading))
 
 
 def typed_mention(row: Row, reading: Reading) -> Iterator[Classification]:
@@ -60,7 +62,7 @@ def typed_mention(row: Row, reading: Reading) -> Iterator[Classification]:
     text = check_text(row["text"])
     place = checked_place(row["mention"], row["start"], text, "mention")
     task = typing_question(place, reading.words, multi_label=reading.multi_label)
-    yield Classification.of(text, task, reading.names(string_list(row, "labels")))
+    yield Classification.of(text, task, reading.single(string_list(row, "labels"), "mention"))
 
 
 SEQUENCE_LABELLING = Schema(

@@ -15,7 +15,7 @@ from seqgpt.texts import check_text
 def one_class(row: Row, reading: Reading) -> Iterator[Classification]:
     """Read a text with one class."""
     task = AtomicTask.classify(reading.words, none=reading.abstains)
-    yield Classification.of(check_text(row["text"]), task, reading.names([str(row["label"])]))
+    yield Classification.of(check_text(row["text"]), task, reading.single([str(row["label"])], "text"))
 
 
 def several_classes(row: Row, reading: Reading) -> Iterator[Classification]:
@@ -30,7 +30,7 @@ def class_of_a_pair(row: Row, reading: Reading) -> Iterator[Classification]:
     if not isinstance(second, str) or not second.strip():
         raise DataError(f"the text_pair is {second!r}: give a text.")
     task = pair_question(second, reading.words, none=reading.abstains)
-    yield Classification.of(check_text(row["text"]), task, reading.names([str(row["label"])]))
+    yield Classification.of(check_text(row["text"]), task, reading.single([str(row["label"])], "text"))
 
 
 TEXT_CLASSIFICATION = Schema(("text", "label"), {"classify": each(one_class)}, classes="label", abstains=True)
