@@ -21,7 +21,7 @@ class TypedMention(Plain):
         text: The mention, verbatim.
         start: Index of its first character in the text.
         end: Index after its last character.
-        types: The types that hold.
+        types: The types that hold; none where "none of these" is the answer.
         scores: Probability of each type.
     """
 
@@ -51,6 +51,7 @@ class TypingTask:
     types: Labels = field(hash=False)
     mentions: tuple[About, ...]
     multi_label: bool
+    none: bool
     name: str
 
     @property
@@ -62,7 +63,7 @@ class TypingTask:
         """Ask for the types of all mentions at once."""
         places = [find(mention, text) for mention in self.mentions]
         answers = yield from classifications(
-            [typing_question(place, self.types, multi_label=self.multi_label) for place in places]
+            [typing_question(place, self.types, multi_label=self.multi_label, none=self.none) for place in places]
         )
         typed = [
             TypedMention(*place, place.start + len(place.text), answer.labels, answer.scores)
@@ -76,6 +77,7 @@ def typing(
     mentions: AboutLike | Iterable[AboutLike],
     *,
     multi_label: bool = False,
+    none: bool = False,
     name: str = "typing",
 ) -> TypingTask:
     """Ask of which type each mention is.
@@ -84,6 +86,7 @@ def typing(
         types: A list of types, or ``{type: description}``.
         mentions: Strings of the text, of which the first occurrence is meant; spans; or ``{"text": …, "start": …}``.
         multi_label: A mention may be of several types, or of none.
+        none: A mention is of one type, or "none of these".
         name: The key of the result when several tasks are asked at once.
 
     Raises:
@@ -95,7 +98,8 @@ def typing(
     given = as_about(mentions)
     if not given:
         raise LabelError("there are no mentions: give at least one string of the text.")
-    return TypingTask(label_set(types), given, multi_label, name)
+    typing_question("mention", types, multi_label=multi_label, none=none)  # which checks that they go together
+    return TypingTask(label_set(types), given, multi_label, none, name)
 
 
 def find(mention: About, text: str) -> Place:

@@ -82,8 +82,7 @@ class Augmentation:
             raise ConfigError("max_labels must be at least 1, and foreign at least 0.")
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """The labels of an example as they are shown.
 
     Attributes:
@@ -111,8 +110,8 @@ class Shown:
             labels: How many labels the task has.
             held: The numbers of those that hold.
         """
-        absent = sum(number not in held for number in self.kept)
-        return (labels - len(held)) / max(absent, 1)
+        shown = len(self.kept) - sum(number in self.kept for number in held)
+        return (labels - len(held)) / max(shown, 1)
 
 
 class Asked(NamedTuple):

@@ -126,7 +126,7 @@ class Member:
     bad_rows: BadRows
     count: int = 0
 
-    @property
+    @cached_property
     def identity(self) -> tuple[str, str]:
         """Data set and task, by which its draws are told from those of others, wherever its file lies."""
         return Path(self.path[2]).name, self.path[3]

@@ -70,12 +70,13 @@ class AnswerStore:
         return len(self._ends)
 
     def __getitem__(self, index: int) -> Stored:
-        start = int(self._ends[index - 1]) if index else 0
-        flags, *numbers = self._numbers[start : self._ends[index]].tolist()
+        start = self._ends.item(index - 1) if index else 0
+        numbers = self._numbers[start : self._ends.item(index)].tolist()
+        flags = numbers[0]
         labels, descriptions, near = self._labels, _NO_DESCRIPTIONS, ()
         if self._words is not None:
-            begin = int(self._word_ends[index - 1]) if index else 0
-            own = json.loads(self._words[begin : self._word_ends[index]].tobytes())
+            begin = self._word_ends.item(index - 1) if index else 0
+            own = json.loads(self._words[begin : self._word_ends.item(index)].tobytes())
             labels, descriptions, near = tuple(own["labels"]), own["descriptions"], own["near"]
         single_label = bool(flags & _SINGLE)
         answers = _unpack(numbers, extracts=bool(flags & _EXTRACT), single_label=single_label)
@@ -150,7 +151,7 @@ def _pack(answers: Answers) -> list[int]:
 
 
 def _unpack(numbers: list[int], *, extracts: bool, single_label: bool) -> Answers:
-    at = 0
+    at = 1  # behind the flags
 
     def several() -> list[int]:
         nonlocal at

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqgpt.data.augmentation import Shown
 from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint
@@ -45,8 +45,7 @@ Tokens = Sequence[int]
 _NOTHING: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A question to the model: which of some tokens come next.
 
     Attributes:
@@ -80,8 +79,7 @@ class Encoded:
     targets: tuple[tuple[Target, ...], ...]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A question within a span: which tokens may follow its first ``offset`` tokens, and which do in some span."""
 
     offset: int
@@ -89,24 +87,21 @@ class Step:
     right: Tokens
 
 
-@dataclass(frozen=True)
-class SpanPath:
+class SpanPath(NamedTuple):
     """A span as tokens, without its end mark, and what is asked along them beside how spans begin."""
 
     tokens: Tokens
     steps: Sequence[Step]
 
 
-@dataclass(frozen=True)
-class LabelSpans:
+class LabelSpans(NamedTuple):
     """The spans of a label: the tokens with which they begin, and each of them."""
 
     begins: Tokens
     paths: Sequence[SpanPath]
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(NamedTuple):
     """What of an example does not depend on how its labels are shown.
 
     Attributes:
@@ -295,7 +290,7 @@ def _labels(
         branches.append(cue)
         asked = len(cue) - 1
         if number not in answers.held:
-            targets.append((Target(asked, begins, _NOTHING, weight=absent_weight),))
+            targets.append((Target(asked, begins, _NOTHING, False, absent_weight),))
         elif not extracts:
             targets.append((Target(asked, begins, frozenset(begins)),))
         else:

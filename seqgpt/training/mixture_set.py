@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from seqgpt.data.augmentation import Augmentation, LabelBook, choose
+from seqgpt.data.augmentation import Augmentation, LabelBook, Shown, choose
 from seqgpt.data.cache import cached
 from seqgpt.data.draws import draw
 from seqgpt.data.mixture import Mixture, MixtureConfig, build_mixture, find_sources
@@ -18,7 +19,7 @@ from seqgpt.data.schemas import CONVERTERS_VERSION
 from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
-from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, write_store
+from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
 from seqgpt.training.encode import Encoded, LabelTokens, assemble
 
 TRAIN = "train"
@@ -62,7 +63,7 @@ class MixtureSet(Dataset[Encoded]):
         self._epoch = torch.zeros(1, dtype=torch.long)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
         self._drawn = -1
-        self._draws = mixture.draws(seed, 0)
+        self._draws: list[array[int]] = []
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch comes."""
@@ -72,23 +73,30 @@ class MixtureSet(Dataset[Encoded]):
         return len(self.mixture)
 
     def __getitem__(self, index: int) -> Encoded:
-        epoch = int(self._epoch[0])
-        if self._drawn != epoch:
-            self._draws, self._drawn = self.mixture.draws(self._seed, epoch), epoch
-        draws = self._draws
-        number, example, times = int(draws.member[index]), int(draws.example[index]), int(draws.epoch[index])
+        self._draw_epoch()
+        number, example, times = (column[index] for column in self._draws)
         stored, book = self._stores[number][example], self._books[number]
-        member = self.mixture.members[number]
-        encoded = None
-        for augmentation in (self._augmentation, Augmentation(self._augmentation.max_labels)):
-            random_ = draw(self._seed, times, *member.identity, example, "labels")
-            shown = choose(stored.asked, stored.answers.held, book, augmentation, random_)
-            weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
-            encoded = assemble(stored.answers, shown, self._words, absent_weight=weight)
-            if encoded.tree.longest < self._max_positions:
-                break
-        assert encoded is not None  # noqa: S101 (the loop runs)
-        return encoded
+        asked, held = stored.asked, stored.answers.held
+        purpose = (self._seed, times, *self.mixture.members[number].identity, example, "labels")
+        shown = choose(asked, held, book, self._augmentation, draw(*purpose))
+        encoded = self._assemble(stored, shown)
+        if encoded.tree.longest < self._max_positions:
+            return encoded
+        plain = Augmentation(self._augmentation.max_labels)
+        return self._assemble(stored, choose(asked, held, book, plain, draw(*purpose)))
+
+    def _assemble(self, stored: Stored, shown: Shown) -> Encoded:
+        weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
+        return assemble(stored.answers, shown, self._words, absent_weight=weight)
+
+    def _draw_epoch(self) -> None:
+        """Draw what the epoch consists of, if it is another one than before."""
+        epoch = self._epoch.item()
+        if self._drawn != epoch:
+            draws = self.mixture.draws(self._seed, int(epoch))
+            # Arrays of Python: their items are read several times as fast as those of numpy, and take no more room.
+            self._draws = [array("q", column.tobytes()) for column in (draws.member, draws.example, draws.epoch)]
+            self._drawn = int(epoch)
 
 
 def open_mixture(

@@ -294,6 +294,7 @@ def test_only_what_is_a_task_keeps_the_protocol():
         (lambda: choice("Who?", "ab"), "labels must be a list"),
         (lambda: typing([], "Ann"), "there are no labels"),
         (lambda: typing(["a"], []), "there are no mentions"),
+        (lambda: typing(["a"], "Ann", multi_label=True, none=True), "in a multi-label task no label need hold anyway"),
         (lambda: typing(["a"], [3]), "about 3"),
         (lambda: aspect_sentiment([]), "there are no labels"),
         (lambda: aspect_sentiment(["a"], []), "there are no aspects"),
@@ -306,3 +307,12 @@ def test_only_what_is_a_task_keeps_the_protocol():
 def test_what_cannot_be_asked(build, message):
     with pytest.raises(LabelError, match=message):
         build()
+
+
+def test_a_mention_may_be_of_none_of_the_types(tiny):
+    model = tiny("qwen3")
+    asked = questions.typing_question({"text": "Acme", "start": TEXT.index("Acme")}, ["person", "place"], none=True)
+    answer = model.predict(TEXT, asked)
+    (one,) = model.predict(TEXT, typing(["person", "place"], "Acme", none=True)).mentions
+    assert one.types == answer.labels
+    assert sum(one.scores.values()) < 1
