@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from seqgpt import display
-from seqgpt.errors import DataError, GroundingError, LabelError, did_you_mean
+from seqgpt.about import wording
+from seqgpt.errors import DataError, GroundingError, LabelError, did_you_mean, shown
 from seqgpt.tasks import AtomicTask, TaskKind
 
 SpanStatus = Literal["exact", "ambiguous"]
@@ -228,14 +229,14 @@ class Extraction:
     def to_terminal(self, *, color: bool = True) -> str:
         """Return a view for people: the text with its spans in colour, and a line for each span."""
         return display.spans_to_terminal(
-            self.text, self.task.labels, self.spans, self.absent, self.warnings, color=color
+            self.text, self.task.labels, self.spans, self.absent, _remarks(self), color=color
         )
 
     def __str__(self) -> str:
         return self.to_terminal(color=False)
 
     def _repr_html_(self) -> str:
-        return display.spans_to_html(self.text, self.task.labels, self.spans, self.absent, self.warnings)
+        return display.spans_to_html(self.text, self.task.labels, self.spans, self.absent, _remarks(self))
 
 
 @dataclass(frozen=True)
@@ -371,13 +372,13 @@ class Classification:
 
     def to_terminal(self, *, color: bool = True) -> str:
         """Return a view for people: the text, and a bar for each label."""
-        return display.classes_to_terminal(self.text, *self._shown(), self.warnings, color=color)
+        return display.classes_to_terminal(self.text, *self._shown(), _remarks(self), color=color)
 
     def __str__(self) -> str:
         return self.to_terminal(color=False)
 
     def _repr_html_(self) -> str:
-        return display.classes_to_html(self.text, *self._shown(), self.warnings)
+        return display.classes_to_html(self.text, *self._shown(), _remarks(self))
 
     def _shown(self) -> tuple[tuple[str, ...], dict[str, float]]:
         """Return what holds and all scores, with "none of these" as one of the answers where it is one."""
@@ -388,6 +389,12 @@ class Classification:
 
 
 Result = Extraction | Classification
+
+
+def _remarks(result: Result) -> tuple[str, ...]:
+    """Return what is said below a result for people: what it is about, and its warnings."""
+    about = ", ".join(shown(wording(one)) for one in result.task.about)
+    return (f"asked about {about}", *result.warnings) if about else result.warnings
 
 
 def result_from_dict(record: Mapping[str, Any]) -> Result:

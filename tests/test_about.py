@@ -7,7 +7,7 @@ import pytest
 from seqgpt.about import Place, about_to_json, as_about
 from seqgpt.engine.windows import Window, holding
 from seqgpt.errors import GroundingError, LabelError
-from seqgpt.results import Span
+from seqgpt.results import Classification, Span
 from seqgpt.tasks import AtomicTask
 from tests.engine import reference
 
@@ -104,3 +104,10 @@ def test_windows_that_hold_most_places():
     assert holding(cut, [Place("Bob", 8)]) == cut[:2]
     assert holding(cut, [Place("Bob", 8), Place("Cid", 13)]) == cut[1:2]
     assert [window.place(Place("Bob", 8)) for window in cut] == [Place("Bob", 8), Place("Bob", 0), "Bob"]
+
+
+def test_views_say_what_was_asked_about():
+    result = Classification.of(TEXT, AtomicTask.classify(["a", "b"], about=[Place("Ann", 17), "Bob"]), ("a",))
+    assert "asked about 'Ann', 'Bob'" in str(result)
+    assert "asked about &#x27;Ann&#x27;, &#x27;Bob&#x27;" in result._repr_html_()
+    assert "asked about" not in str(Classification.of(TEXT, AtomicTask.classify(["a", "b"]), ("a",)))

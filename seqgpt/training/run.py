@@ -177,7 +177,10 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
         augmentation=arguments.augmentation,
         data_root=config.data.root,
         on_bad_row=config.data.on_bad_row,
+        progress=arguments.process_index == 0,
     )
+    if arguments.process_index:
+        return found
     unread = found.mixture.held_out.unread
     if unread:
         _say(f"not guarded against, for their test texts are not there: {', '.join(unread)}")
