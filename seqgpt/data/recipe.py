@@ -195,6 +195,14 @@ class Recipe:
                 examples.append(Example(gold, example_id, self.family, self.language))
         return examples
 
+    def count_rows(self, split: str, data_root: str | Path | None = None) -> int:
+        """Return how many rows a split has, whatever they give.
+
+        Raises:
+            DataError: If it cannot be read, or lacks a column.
+        """
+        return len(self._rows(split, data_root))
+
     def require_task(self, task: str) -> None:
         """Raise a ``ConfigError`` unless the recipe gives a task."""
         if task not in self.tasks:
