@@ -13,7 +13,7 @@ from seqgpt.data.mixture import build_mixture, load_mixture_config, to_table
 from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
 from seqgpt.data.source import is_recipe, read_source, sources_of, split_name, split_source
 from seqgpt.errors import DataError
-from seqgpt.examples import BadRows, Example
+from seqgpt.examples import BadRows, Example, read_jsonl
 
 _ROWS_EACH = 50  # rows to read for an example: some tasks get none of most rows
 _FLAGS = {"held_out": "held out", "synthetic": "synthetic", "checked": "unchecked"}
@@ -38,7 +38,7 @@ def add_data(commands: argparse._SubParsersAction[Any], parser_class: type[argpa
     show.set_defaults(run=_show)
 
     check = kinds.add_parser("check", help="convert every row of every split")
-    check.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: all)")
+    check.add_argument("names", nargs="*", metavar="NAME", help="recipes or JSONL files (default: all recipes)")
     check.set_defaults(run=_check)
 
     stats = kinds.add_parser("stats", help="what each source gives to a mixture")
@@ -112,22 +112,27 @@ def _as_seen(example: Example) -> str:
 
 
 def _check(options: argparse.Namespace) -> None:
-    recipes = [load_recipe(name) for name in options.names or list_recipes()]
+    work: list[tuple[str, Recipe | None, str]] = []
+    for name in options.names or list_recipes():
+        recipe = load_recipe(name) if is_recipe(name) else None
+        work += [(name, recipe, task) for task in recipe.tasks] if recipe else [(name, None, "")]
     table = _table("recipe", "task", "examples", "wrong rows")
     problems: list[str] = []
-    work = [(recipe, task) for recipe in recipes for task in recipe.tasks]
-    for recipe, task in tqdm(work, desc="check", unit="task", disable=len(work) == 1):
+    for name, recipe, task in tqdm(work, desc="check", unit="task", disable=len(work) == 1):
         counts, bad = [], BadRows()
-        for split in recipe.splits(options.data_root) or ["train"]:
-            problem, found = _convert(recipe, task, split, options.data_root, bad)
-            counts.append(f"{split} {found}")
-            problems += problem
-        table.add_row(recipe.name, task, ", ".join(counts), str(bad.count))
-        problems += [str(bad)] if bad.count else []
+        if recipe is None:
+            counts.append(str(len(read_jsonl(name, on_bad_row="skip", bad_rows=bad))))
+        else:
+            for split in recipe.splits(options.data_root) or ["train"]:
+                problem, found = _convert(recipe, task, split, options.data_root, bad)
+                counts.append(f"{split} {found}")
+                problems += [f"task {task}: {one}" for one in problem]
+        table.add_row(recipe.name if recipe else name, task, ", ".join(counts), str(bad.count))
+        problems += [f"task {task}: {bad}" if task else str(bad)] if bad.count else []
     _print(table)
     if problems:
         raise DataError("\n  ".join(["not every row converts:", *problems]))
-    _print(f"{len(recipes)} recipes, {len(work)} atomic tasks: every row converts")
+    _print(f"{len(work)} {'task' if len(work) == 1 else 'tasks'}: every row converts")
 
 
 def _convert(recipe: Recipe, task: str, split: str, data_root: str | None, bad: BadRows) -> tuple[list[str], int]:

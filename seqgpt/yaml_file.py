@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ class YamlFile:
         values: What it holds.
     """
 
-    def __init__(self, path: Path, known: Sequence[str]) -> None:
+    def __init__(self, path: Path, known: Sequence[str], below: Mapping[str, str] | None = None) -> None:
         """Read a file.
 
         Args:
             path: The file.
             known: The keys it may have.
+            below: Keys that belong below one of these, with all that leads to them.
 
         Raises:
             ConfigError: If it cannot be read, is not YAML, or is not a mapping.
@@ -49,7 +50,8 @@ class YamlFile:
         self._lines = dict(reversed([*keys, *inner]))
         for key, _ in keys:
             if key not in known:
-                self.problem(key, f"unknown key {key!r}", did_you_mean(key, known) or " Leave it out.")
+                moved = f" Did you mean {below[key]!r}?" if below and key in below else ""
+                self.problem(key, f"unknown key {key!r}", moved or did_you_mean(key, known) or " Leave it out.")
         self._check_repeats([*keys, *inner])
 
     def replace(self, key: str, value: Any) -> None:

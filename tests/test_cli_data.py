@@ -65,7 +65,7 @@ def test_check_converts_every_row(run, data_root):
     code, out, err = run("check", "trec", "mctest", "--data-root", data_root)
     assert code == 0
     assert "test 500, train 4907, validation 545" in out
-    assert "2 recipes, 2 atomic tasks: every row converts" in out
+    assert "2 tasks: every row converts" in out
     assert "check: 100%" in err
 
 
@@ -105,3 +105,29 @@ def test_stats_of_a_mixture(run, tmp_path):
     assert "| 1.50 |" in out
     code, _, err = run("stats", tmp_path / "none.yaml")
     assert (code, "cannot read" in err) == (2, True)
+
+
+def test_check_of_a_jsonl_file(run, tmp_path):
+    good = {"text": "a", "task": "classify", "labels": ["x", "y"], "answer": ["y"]}
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(good) + "\n{}\n" + json.dumps(good | {"answer": ["z"]}) + "\n")
+    code, _, err = run("check", path)
+    assert code == 2
+    for part in ("2 rows skipped", "line 2: key 'text' is missing", "line 3: label 'z' is not among"):
+        assert part in err
+    path.write_text(json.dumps(good) + "\n")
+    assert run("check", path)[1].endswith("1 task: every row converts\n")
+
+
+def test_own_files_may_lie_beside_their_recipe(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("SEQGPT_DATA", raising=False)
+    (tmp_path / "reviews.train.csv").write_text("words,tone\ngood,up\nbad,down\n")
+    recipe = tmp_path / "reviews.yaml"
+    recipe.write_text(
+        "name: reviews\nversion: 1\nsource: reviews.{split}.csv\nschema: text-classification\nfamily: SA\n"
+        "language: en\ncolumns: {text: words, label: tone}\nlabels: {up: praise, down: blame}\n"
+    )
+    code, out, _ = run("check", recipe)
+    assert (code, "train 2" in out) == (0, True)
+    (tmp_path / "reviews.train.csv").write_text("words,tone\ngood, but late,up\n")
+    assert "line 2 has 3 cells, the header 2" in run("check", recipe)[2]

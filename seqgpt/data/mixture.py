@@ -299,6 +299,7 @@ def to_table(mixture: Mixture) -> str:
         f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {bad:,} rows that "
         "are wrong" + (f", {too_long:,} that are longer than the model reads." if too_long else "."),
     ]
+    lines += [f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count]
     if unread:
         lines.append(f"Not guarded, for their test texts are not there: {', '.join(unread)}.")
     return "\n".join(lines) + "\n"

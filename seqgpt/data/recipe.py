@@ -23,6 +23,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from seqgpt.data.augmentation import LabelEntry
 from seqgpt.data.recipe_file import read_fields
 from seqgpt.data.rows import Rows
 from seqgpt.data.schemas import Reading, Row, Schema, get_schema
-from seqgpt.data.splits import read_split, split_names, split_stamp
+from seqgpt.data.splits import HUB, read_split, split_names, split_stamp
 from seqgpt.data.tags import TagScheme
 from seqgpt.errors import (
     ConfigError,
@@ -339,7 +340,15 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 @lru_cache(maxsize=1024)
 def _parsed(path: Path, _stamp: int) -> Recipe:
-    return Recipe(**read_fields(path))
+    fields = read_fields(path)
+    fields["sources"] = tuple(_beside(path, source) for source in fields["sources"])
+    return Recipe(**fields)
+
+
+def _beside(path: Path, source: str) -> str:
+    """Return the path of a source that lies beside its recipe; the source as it is, if nothing does."""
+    own = str(path.resolve().parent / source)
+    return own if source != HUB and glob(own.replace("{split}", "*")) else source
 
 
 def list_recipes() -> list[str]:

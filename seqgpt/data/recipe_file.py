@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ KEYS = (
 )
 
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)*")
+
 OPEN = "open"
 """Instead of labels: the rows hold the labels in words."""
 
@@ -62,7 +65,9 @@ def read_fields(path: Path) -> dict[str, Any]:
         ConfigError: With every problem of the file.
     """
     file = YamlFile(path, KEYS)
-    texts = {key: file.text(key) for key in ("name", "schema", "family", "language", "licence", "citation")}
+    texts = {key: file.text(key) for key in ("name", "schema", "family", "language")}
+    if texts["language"] and not _LANGUAGE.fullmatch(texts["language"]):
+        file.problem("language", f"'language' is {texts['language']!r}: give a code such as en or zh")
     schema = _schema(file, texts["schema"])
     open_labels = file.values.get("labels") == OPEN
     fields: dict[str, Any] = {
@@ -70,7 +75,7 @@ def read_fields(path: Path) -> dict[str, Any]:
         "version": file.whole("version"),
         "sources": _sources(file),
         "tasks": _tasks(file, schema),
-        **{key: file.text(key, "") for key in ("hub_id", "hub_config")},
+        **{key: file.text(key, "") for key in ("hub_id", "hub_config", "licence", "citation")},
         "tag_scheme": file.text("tag_scheme", "") or None,
         "columns": _columns(file, texts["schema"], schema),
         "labels": {} if open_labels else _words(file, "labels", texts["language"], schema.labelled if schema else True),
@@ -117,6 +122,10 @@ def _tasks(file: YamlFile, schema: Schema | None) -> tuple[str, ...]:
 
 def _columns(file: YamlFile, schema: str, expected: Schema | None) -> dict[str, str]:
     columns = file.values.get("columns")
+    if columns is None:
+        needed = f"; {schema} needs {', '.join(expected.roles)}" if expected else ""
+        file.problem("columns", f"key 'columns' is missing: give {{role: column}}{needed}")
+        return {}
     if not isinstance(columns, Mapping) or not all(isinstance(item, str) for pair in columns.items() for item in pair):
         file.problem("columns", f"'columns' is {columns!r}: give {{role: column}}, such as {{text: sentence}}")
         return {}

@@ -148,6 +148,19 @@ def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield row
 
 
+def _cells(lines: Iterable[str], **options: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a CSV or TSV file, each with as many cells as its header has."""
+    reader = csv.DictReader(lines, strict=True, **options)
+    for row in reader:
+        if None in row or None in row.values():
+            given = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None) or ())
+            raise OSError(
+                f"line {reader.line_num} has {given} cells, the header {len(reader.fieldnames or ())}: put quotes "
+                "around cells that hold the separator"
+            )
+        yield row
+
+
 def _sentences(lines: Iterable[str]) -> Iterator[dict[str, list[str]]]:
     """Yield the sentences of a CoNLL file: a token a line, its tag in the last column, an empty line between them."""
     tokens: list[str] = []
@@ -164,8 +177,8 @@ def _sentences(lines: Iterable[str]) -> Iterator[dict[str, list[str]]]:
 
 _READERS: dict[str, Callable[[Iterable[str]], Iterable[Mapping[str, Any]]]] = {
     ".jsonl": _objects,
-    ".csv": partial(csv.DictReader, strict=True),
-    ".tsv": partial(csv.DictReader, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True),
+    ".csv": _cells,
+    ".tsv": partial(_cells, delimiter="\t", quoting=csv.QUOTE_NONE),
     ".conll": _sentences,
 }
 

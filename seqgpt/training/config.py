@@ -8,7 +8,7 @@
     data:
       train: [msra_ner, mine.jsonl]
       eval: [msra_ner, held_out.jsonl]
-    mixture:                       # or, instead of data.train: many sources, each in its share
+    mixture:                       # or, instead of data.train: many sources, each in its share; or the path of a mixture
       sources: ["*"]
       examples: 200000
     training: {learning_rate: 1.0e-3, num_train_epochs: 2}
@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from seqgpt.data.mixture import MixtureConfig
+from seqgpt.data.mixture import MixtureConfig, load_mixture_config
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.examples import OnBadRow
 from seqgpt.model_files import expand
@@ -119,12 +119,14 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
         ConfigError: With everything that is wrong at once.
     """
     known = [f.name for f in dataclasses.fields(RunConfig)]
-    file = YamlFile(Path(path), known)
+    file = YamlFile(Path(path), known, _SECTION_OF)
     for override in overrides:
         _apply(file, override, known)
     output_dir = file.text("output_dir")
     if file.values.get("output_dir") == "":
         file.problem("output_dir", "'output_dir' is empty: name the folder that the run writes to")
+    if isinstance(file.values.get("mixture"), str):  # the name of a shipped one, or a file
+        file.values["mixture"] = dataclasses.asdict(load_mixture_config(file.values["mixture"]))
     model, data, training, mixture = (
         read_section(file, name, kind)
         for name, kind in (
@@ -195,6 +197,14 @@ def _check_training(file: YamlFile, training: Mapping[str, Any], *, evaluates: b
         file.problem(
             "training.eval_strategy", "'training.eval_strategy' needs examples: list recipes or files in data.eval"
         )
+
+
+_SECTION_OF = {
+    field.name: f"{section}.{field.name}"
+    for section, kind in (("training", TrainingArguments), ("data", DataConfig), ("model", ModelConfig))
+    for field in dataclasses.fields(kind)
+}
+"""Where a key belongs that stands at the top level by mistake."""
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

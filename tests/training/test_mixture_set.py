@@ -9,7 +9,7 @@ import yaml
 from torch.utils.data import DataLoader
 
 from seqgpt.data.augmentation import Augmentation
-from seqgpt.data.mixture import MixtureConfig
+from seqgpt.data.mixture import MixtureConfig, load_mixture_config
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import write_jsonl
@@ -184,3 +184,20 @@ def test_lists_of_sources_are_guarded_too(tmp_path, data_root, capfd):
     examples = _examples(config, 0)
     assert len(examples) == 1141
     assert "wikigold: 1 examples left out, whose texts stand in the test of a held-out set" in capfd.readouterr().err
+
+
+def test_a_run_may_name_a_mixture(files, tmp_path):
+    config_file(tmp_path, files)
+    path = tmp_path / "run.yaml"
+    values = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(values | {"mixture": "everything"}))
+    assert load_run_config(path).mixture == load_mixture_config("everything")
+    (tmp_path / "own.yaml").write_text("sources: [trec]\n")
+    path.write_text(yaml.safe_dump(values | {"mixture": str(tmp_path / "own.yaml")}))
+    config = load_run_config(path)
+    assert config.mixture == MixtureConfig(sources=["trec"])
+    path.write_text(config.to_yaml())
+    assert load_run_config(path) == config
+    path.write_text(yaml.safe_dump(values | {"all_negative": 0.1}))
+    with pytest.raises(ConfigError, match=r"unknown key 'all_negative'.*Did you mean 'training.all_negative'"):
+        load_run_config(path)
