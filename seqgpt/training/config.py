@@ -8,7 +8,7 @@
     data:
       train: [msra_ner, mine.jsonl]
       eval: [msra_ner, held_out.jsonl]
-    mixture:                       # or, instead of data.train: many sources, each in its share; or the path of a mixture
+    mixture:                       # or, instead of data.train: many sources, each in its share; or a mixture's path
       sources: ["*"]
       examples: 200000
     training: {learning_rate: 1.0e-3, num_train_epochs: 2}
