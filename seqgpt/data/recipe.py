@@ -341,14 +341,14 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 @lru_cache(maxsize=1024)
 def _parsed(path: Path, _stamp: int) -> Recipe:
     fields = read_fields(path)
-    fields["sources"] = tuple(_beside(path, source) for source in fields["sources"])
+    fields["sources"] = tuple(place for source in fields["sources"] for place in (source, *_beside(path, source)))
     return Recipe(**fields)
 
 
-def _beside(path: Path, source: str) -> str:
-    """Return the path of a source that lies beside its recipe; the source as it is, if nothing does."""
+def _beside(path: Path, source: str) -> tuple[str, ...]:
+    """Return the path of a source that lies beside its recipe, if one does: it is read if there is no other."""
     own = str(path.resolve().parent / source)
-    return own if source != HUB and glob(own.replace("{split}", "*")) else source
+    return (own,) if source != HUB and glob(own.replace("{split}", "*")) else ()
 
 
 def list_recipes() -> list[str]:

@@ -57,14 +57,24 @@ def split_stamp(
 
 
 def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[str]:
-    """Return the splits of which there is a file, sorted."""
+    """Return the splits of which there is a file, sorted.
+
+    Raises:
+        DataError: If no folder of data sets is known, and no source lies elsewhere.
+    """
     names = set()
-    for source in sources:
-        if source != HUB:
-            before, _, after = source.partition("{split}")
+    missing: DataError | None = None
+    for source in (source for source in sources if source != HUB):
+        before, _, after = source.partition("{split}")
+        try:
             pattern = _root(source, data_root) / source.replace("{split}", "*")
-            for path in pattern.parent.glob(pattern.name):
-                names.add(path.name[len(Path(before + "x").name) - 1 : len(path.name) - len(after)])
+        except DataError as error:
+            missing = missing or error
+            continue
+        for path in pattern.parent.glob(pattern.name):
+            names.add(path.name[len(Path(before + "x").name) - 1 : len(path.name) - len(after)])
+    if missing and not names:
+        raise missing
     return sorted(names)
 
 

@@ -231,8 +231,10 @@ def test_mixtures_from_yaml(tmp_path):
 
 
 def test_a_source_that_cannot_be_read_is_named(sources, tmp_path):
+    alone = tmp_path / "big.yaml"
+    alone.write_text(sources["big"].read_text())
     with pytest.raises(DataError, match=r"source '.*big.yaml': no file"):
-        build_mixture(MixtureConfig(sources=[str(sources["big"])]), data_root=tmp_path)
+        build_mixture(MixtureConfig(sources=[str(alone)]), data_root=tmp_path)
 
 
 @pytest.mark.parametrize(
