@@ -180,16 +180,17 @@ def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -
 def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0) -> Encoded:
     """Put an example together with its labels as they are shown."""
     prompt = [*answers.prompt, words.mark(_opening(answers.kind, answers.single_label))]
-    for word, description in zip(shown.words, shown.descriptions, strict=True):
-        if description:
-            prompt += words.described(word, description)
+    if any(shown.descriptions):
+        for word, description in zip(shown.words, shown.descriptions, strict=True):
+            prompt += words.described(word, description) if description else ()
     if shown.none:
         prompt.append(words.none)
     prompt.append(words.answer)
     if not answers.single_label:
         branches, several = _labels(answers, shown, words, absent_weight)
         return Encoded(Tree(prompt, branches), several)
-    right = next((at for at, number in enumerate(shown.kept) if number in answers.held), len(shown.kept))
+    held, kept = answers.held, shown.kept  # at most one holds
+    right = kept.index(held[0]) if held and held[0] in kept else len(kept)
     branch, targets = words.choice(shown.words, shown.none, right)
     return Encoded(Tree(prompt, [branch]), (targets,))
 

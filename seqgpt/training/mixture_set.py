@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from seqgpt.data.augmentation import Augmentation, LabelBook, Shown, choose
 from seqgpt.data.cache import cached
-from seqgpt.data.draws import draw
+from seqgpt.data.draws import Draws
 from seqgpt.data.mixture import Mixture, MixtureConfig, build_mixture, find_sources
 from seqgpt.data.schemas import CONVERTERS_VERSION
 from seqgpt.data.source import is_recipe, read_source, split_source
@@ -62,6 +62,7 @@ class MixtureSet(Dataset[Encoded]):
         # Shared, so that worker processes that live on from epoch to epoch see it change.
         self._epoch = torch.zeros(1, dtype=torch.long)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._label_draws: dict[tuple[int, int], Draws] = {}
         self._drawn = -1
         self._draws: list[array[int]] = []
 
@@ -77,13 +78,21 @@ class MixtureSet(Dataset[Encoded]):
         number, example, times = (column[index] for column in self._draws)
         stored, book = self._stores[number][example], self._books[number]
         asked, held = stored.asked, stored.answers.held
-        purpose = (self._seed, times, *self.mixture.members[number].identity, example, "labels")
-        shown = choose(asked, held, book, self._augmentation, draw(*purpose))
+        labels = self._labels_of(number, times)
+        shown = choose(asked, held, book, self._augmentation, labels.draw(example))
         encoded = self._assemble(stored, shown)
         if encoded.tree.longest < self._max_positions:
             return encoded
         plain = Augmentation(self._augmentation.max_labels)
-        return self._assemble(stored, choose(asked, held, book, plain, draw(*purpose)))
+        return self._assemble(stored, choose(asked, held, book, plain, labels.draw(example)))
+
+    def _labels_of(self, number: int, times: int) -> Draws:
+        """Return what is drawn of the labels of a member whose examples came so often before."""
+        key = (number, times)
+        if key not in self._label_draws:
+            identity = self.mixture.members[number].identity
+            self._label_draws[key] = Draws(self._seed, "labels", times, *identity)
+        return self._label_draws[key]
 
     def _assemble(self, stored: Stored, shown: Shown) -> Encoded:
         weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)

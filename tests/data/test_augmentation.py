@@ -16,7 +16,7 @@ from seqgpt.data.augmentation import (
     implies,
     too_close,
 )
-from seqgpt.data.draws import draw
+from seqgpt.data.draws import Draws, draw
 from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError
 from seqgpt.examples import Example
@@ -53,6 +53,11 @@ def test_the_same_draw_gives_the_same_labels():
 def test_draws_are_the_same_in_every_process():
     assert draw(0, 0, "x", "labels").random() == 0.5585527847662408
     assert draw(0, 1, "中", "mentions").random() == 0.41757942588352825
+
+
+def test_draws_that_begin_alike_are_those_of_their_purposes():
+    many = Draws(0, "labels", "中")
+    assert [many.draw(n).random() for n in (0, 7, 7)] == [draw(0, "labels", "中", n).random() for n in (0, 7, 7)]
 
 
 def test_seed_epoch_and_id_all_matter():
