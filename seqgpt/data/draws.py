@@ -24,13 +24,11 @@ class Draws:
     """
 
     def __init__(self, *purpose: object) -> None:
-        self._begun = _begin((*purpose, ""))
+        self._begun = _key((*purpose, ""))
 
     def draw(self, number: int) -> random.Random:
         """Return the random generator of one of them."""
-        key = self._begun.copy()
-        key.update(str(number).encode())
-        return random.Random(int.from_bytes(key.digest(), "big"))  # noqa: S311 (not for secrets)
+        return random.Random(_hash(self._begun + str(number).encode()))  # noqa: S311 (not for secrets)
 
 
 def permutation(size: int, *purpose: object) -> np.ndarray:
@@ -39,8 +37,12 @@ def permutation(size: int, *purpose: object) -> np.ndarray:
 
 
 def _seed(purpose: tuple[object, ...]) -> int:
-    return int.from_bytes(_begin(purpose).digest(), "big")
+    return _hash(_key(purpose))
 
 
-def _begin(purpose: tuple[object, ...]) -> hashlib.blake2b:
-    return hashlib.blake2b("/".join(map(str, purpose)).encode(), digest_size=8)
+def _key(purpose: tuple[object, ...]) -> bytes:
+    return "/".join(map(str, purpose)).encode()
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
