@@ -21,7 +21,8 @@ import torch
 from seqgpt import SeqGPT
 from seqgpt.data.augmentation import Augmentation, choose_labels
 from seqgpt.data.draws import draw
-from seqgpt.data.mixture import MixtureConfig
+from seqgpt.data.label_book import LabelBook
+from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.data.source import read_source
 from seqgpt.templates.marks import MARKS
@@ -89,8 +90,6 @@ def _epochs(training_set: MixtureSet, repeats: int) -> list[float]:
 
 def _anew(sources: list[str], model: SeqGPT) -> float:
     """Return examples per second where each is read, converted, augmented and encoded."""
-    from seqgpt.data.augmentation import LabelBook
-
     total, began = 0, time.perf_counter()
     for source in sources:
         for example in read_source(source, "train", limit=_EACH):

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm.auto import tqdm
 
-from seqgpt.data.mixture import build_mixture, load_mixture_config, to_table
+from seqgpt.data.mixture import build_mixture, to_table
+from seqgpt.data.mixture_config import load_mixture_config
 from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
 from seqgpt.data.source import is_recipe, read_source, sources_of, split_name, split_source
 from seqgpt.errors import DataError

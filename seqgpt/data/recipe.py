@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from seqgpt.configs import config_dir
-from seqgpt.data.augmentation import LabelEntry
+from seqgpt.data.label_book import LabelEntry
 from seqgpt.data.recipe_file import read_fields
 from seqgpt.data.rows import Rows
 from seqgpt.data.schemas import Reading, Row, Schema, get_schema

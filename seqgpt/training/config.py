@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from seqgpt.data.mixture import MixtureConfig, load_mixture_config
+from seqgpt.data.mixture_config import MixtureConfig, load_mixture_config
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.examples import OnBadRow
 from seqgpt.model_files import expand

@@ -11,10 +11,12 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from seqgpt.data.augmentation import Augmentation, LabelBook, Shown, choose
+from seqgpt.data.augmentation import Augmentation, Shown, choose
 from seqgpt.data.cache import cached
 from seqgpt.data.draws import Draws
-from seqgpt.data.mixture import Mixture, MixtureConfig, build_mixture, find_sources
+from seqgpt.data.label_book import LabelBook
+from seqgpt.data.mixture import Mixture, build_mixture, find_sources
+from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.schemas import CONVERTERS_VERSION
 from seqgpt.data.source import is_recipe, read_source, split_source
 from seqgpt.examples import BadRows, OnBadRow

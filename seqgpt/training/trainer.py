@@ -18,8 +18,9 @@ from torch.utils.data import Dataset
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from seqgpt.data.augmentation import Augmentation, LabelBook, choose_labels, held_numbers
+from seqgpt.data.augmentation import Augmentation, choose_labels, held_numbers
 from seqgpt.data.draws import draw
+from seqgpt.data.label_book import LabelBook
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl

@@ -9,15 +9,12 @@ from hypothesis import strategies as st
 
 from seqgpt.data.augmentation import (
     Augmentation,
-    LabelBook,
-    LabelEntry,
     apply,
     choose_labels,
     held_numbers,
-    implies,
-    too_close,
 )
 from seqgpt.data.draws import Draws, draw
+from seqgpt.data.label_book import LabelBook, LabelEntry, implies, too_close
 from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError
 from seqgpt.examples import Example

@@ -7,7 +7,8 @@ import pytest
 from datasets import Dataset
 
 from seqgpt.data.leaks import HeldOut, held_out_texts
-from seqgpt.data.mixture import MixtureConfig, build_mixture, find_sources, load_mixture_config, to_table
+from seqgpt.data.mixture import build_mixture, find_sources, to_table
+from seqgpt.data.mixture_config import MixtureConfig, load_mixture_config
 from seqgpt.data.recipe import list_recipes, load_recipe
 from seqgpt.data.text_index import index_examples, index_texts, text_hash
 from seqgpt.errors import ConfigError, DataError

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgpt.data.augmentation import Augmentation, LabelBook, apply, choose, choose_labels, held_numbers
+from seqgpt.data.augmentation import Augmentation, apply, choose, choose_labels, held_numbers
 from seqgpt.data.draws import draw
+from seqgpt.data.label_book import LabelBook
 from seqgpt.data.recipe import load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.examples import Example

@@ -9,7 +9,7 @@ import yaml
 from torch.utils.data import DataLoader
 
 from seqgpt.data.augmentation import Augmentation
-from seqgpt.data.mixture import MixtureConfig, load_mixture_config
+from seqgpt.data.mixture_config import MixtureConfig, load_mixture_config
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import write_jsonl
