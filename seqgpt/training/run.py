@@ -68,7 +68,7 @@ def run_training(config: RunConfig) -> SeqGPT:
     model = (
         SeqGPT.from_pretrained(checkpoint, dtype=torch.float32)
         if checkpoint
-        else _start(config.model, examples, arguments.seed)
+        else _start(config.model, examples or _of_each_source(config), arguments.seed)
     )
     if config.data.on_bad_row == "skip" and not config.mixture:
         checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
@@ -153,14 +153,17 @@ def _make_trainer(
 
 
 def _examples(config: RunConfig, seed: int) -> list[Example]:
-    """Return what is trained on; of a mixture only what the vocabulary of a new model is made from."""
-    if not config.mixture:
-        return [
-            example
-            for name in config.data.train
-            for example in _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
-        ]
-    if config.model.path:
+    """Return the examples of the listed sources; a mixture lists none."""
+    return [
+        example
+        for name in config.data.train
+        for example in _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
+    ]
+
+
+def _of_each_source(config: RunConfig) -> list[Example]:
+    """Return some examples of each source of a mixture, from which the vocabulary of a new model is made."""
+    if config.model.path or not config.mixture:
         return []
     sources = find_sources(config.mixture)
     each = max(_TOKENIZER_EXAMPLES // len(sources), 1)
