@@ -70,9 +70,10 @@ def run_training(config: RunConfig) -> SeqGPT:
         if checkpoint
         else _start(config.model, examples or _of_each_source(config), arguments.seed)
     )
-    if config.data.on_bad_row == "skip" and not config.mixture:
-        checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
-        examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
+    if config.data.on_bad_row == "skip":
+        if not config.mixture:  # which leaves them out by itself
+            checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
+            examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
         held_out = {
             title: _readable(title, members, [_unreadable(model, example) for example in members])
             for title, members in held_out.items()

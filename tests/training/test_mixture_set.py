@@ -201,3 +201,19 @@ def test_a_run_may_name_a_mixture(files, tmp_path):
     path.write_text(yaml.safe_dump(values | {"all_negative": 0.1}))
     with pytest.raises(ConfigError, match=r"unknown key 'all_negative'.*Did you mean 'training.all_negative'"):
         load_run_config(path)
+
+
+def test_what_is_held_out_and_too_long_is_skipped_with_a_mixture_too(files, tmp_path, capfd):
+    config_file(tmp_path, files)
+    described = {"a": "what it means " * 900, "b": ""}
+    fine = {"text": "word", "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
+    lines = [fine, fine | {"labels": described, "task": "extract", "answer": {"a": ["word"]}}]
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = tmp_path / "run.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["data"] |= {"eval": [str(held_out)], "on_bad_row": "skip"}
+    values["training"] |= {"max_steps": 1}
+    path.write_text(yaml.safe_dump(values))
+    run_training(load_run_config(path))
+    assert "held_out, too long: 1 rows skipped" in capfd.readouterr().err
