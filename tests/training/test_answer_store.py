@@ -46,6 +46,12 @@ def plain(encoded):
     return list(encoded.tree.prompt), [list(branch) for branch in encoded.tree.branches], targets
 
 
+def near(example, examples):
+    """Return the labels of the other examples of a text that are not among its own."""
+    others = dict.fromkeys(label for other in examples if other.text == example.text for label in other.task.labels)
+    return [label for label in others if label not in example.task.labels]
+
+
 def check(examples, folder, model, book=None):
     write_store(folder, examples, model.vocabulary, model.template)
     store, words = AnswerStore(folder), LabelTokens(model.vocabulary)
@@ -56,8 +62,10 @@ def check(examples, folder, model, book=None):
             stored = store[i]
             assert tuple(stored.asked.labels) == example.task.labels
             assert list(stored.answers.held) == held_numbers(example)
+            beside = near(example, examples)
+            assert list(stored.asked.near) == beside
             shown = choose(stored.asked, stored.answers.held, book, options, draw(i, "labels"))
-            assert shown == choose_labels(example, book, options, draw(i, "labels"))
+            assert shown == choose_labels(example, book, options, draw(i, "labels"), beside)
             weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
             put_together = assemble(stored.answers, shown, words, absent_weight=weight)
             assert plain(put_together) == plain(
