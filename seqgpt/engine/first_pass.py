@@ -74,9 +74,8 @@ class Part(NamedTuple):
 
     def spots(self, places: Sequence[Place]) -> list[Spot]:
         """Return where in the batch those logits are."""
-        prompt = len(self.asked.plan.prompt)
         return [
-            (place.row, place.branch + length - 1 if length else place.prompt + prompt - 1)
+            (place.row, place.branch + length - 1 if length else place.prompt)
             for i, place in zip(self.branches, places, strict=True)
             for length in self.asked.wanted[i]
         ]

@@ -72,14 +72,14 @@ class TreeForward:
         """The device of the model."""
         return self.model.device
 
-    def batch(self, trees: Sequence[Tree], *, row_tokens: int = 0) -> TreeBatch:
+    def batch(self, trees: Sequence[Tree], *, row_tokens: int = 0, share_stems: bool = False) -> TreeBatch:
         """Lay trees out as the layout wants them; in ``"rows"`` each branch becomes a tree of its own, in order."""
         if self.layout == "rows":
             batch = lay_out([single for tree in trees for single in tree.split()], pad_left=True)
             rows = iter(batch.places)
             batch.places = [[place for _ in tree.branches for place in next(rows)] for tree in trees]
             return batch
-        return lay_out(trees, row_tokens=row_tokens)
+        return lay_out(trees, row_tokens=row_tokens, share_stems=share_stems)
 
     def start(self, batch: TreeBatch, keep: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Stepper]:
         """Run the first pass.
@@ -98,7 +98,7 @@ class TreeForward:
     def inputs(self, batch: TreeBatch) -> dict[str, Any]:
         """Return the model's arguments for a whole batch, on its device."""
         ids, positions, node = batch.input_ids, batch.position_ids, batch.node
-        return self.arguments(ids, positions, node, [batch.root], node, positions)
+        return self.arguments(ids, positions, node, [batch.root, batch.stem], node, positions)
 
     def arguments(
         self,

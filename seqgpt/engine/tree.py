@@ -7,6 +7,10 @@ A tree is a prompt and its branches. Trees are laid end to end in rows::
 
 A token sees the tokens before it that belong to its own branch or to its own prompt. Positions of a branch go on where
 its prompt ends, as if it came first, so a tree computes exactly what its branches would compute one by one.
+
+Prompts that begin alike, those of several tasks on one text, can share their beginning, the stem; it is read once::
+
+    row        [ stem | rest of prompt A | branch A1 | rest of prompt B | branch B1 | branch B2 ]
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ class Tree:
 
 
 class Place(NamedTuple):
-    """Where a branch stands in its batch: its row, and the columns at which its prompt and it begin."""
+    """Where a branch stands in its batch: its row, the column at which its prompt ends, that at which it begins."""
 
     row: int
     prompt: int
@@ -56,8 +60,9 @@ class TreeBatch:
     Attributes:
         input_ids: [B, T] token ids.
         position_ids: [B, T] positions, counted from the start of the token's own tree.
-        node: [B, T] number of the prompt or branch that a token belongs to, unique in its row; -1 for padding.
+        node: [B, T] number of the stem, prompt or branch that a token belongs to, unique in its row; -1 for padding.
         root: [B, T] number of the prompt of that node.
+        stem: [B, T] number of the stem of that prompt; its own number if it has none.
         places: For each tree, in order, where each of its branches stands.
     """
 
@@ -65,38 +70,48 @@ class TreeBatch:
     position_ids: Tensor
     node: Tensor
     root: Tensor
+    stem: Tensor
     places: list[list[Place]]
 
 
-def lay_out(trees: Sequence[Tree], *, row_tokens: int = 0, pad_left: bool = False) -> TreeBatch:
+def lay_out(
+    trees: Sequence[Tree], *, row_tokens: int = 0, share_stems: bool = False, pad_left: bool = False
+) -> TreeBatch:
     """Lay trees out in rows.
 
     Args:
         trees: The trees.
-        row_tokens: Trees share a row up to this length; 0 gives every tree a row of its own.
+        row_tokens: Trees share a row up to this length; 0 gives every tree, or stem, a row of its own.
+        share_stems: Read what prompts have in common at their beginning once.
         pad_left: Pad rows at their beginning, not at their end.
     """
-    rows: list[list[tuple[int, int, int, int]]] = []  # id, position, node and root of each token
+    rows: list[list[tuple[int, int, int, int, int]]] = []  # id, position, node, root and stem of each token
     places: list[list[Place]] = [[] for _ in trees]
-    for members in _rows(trees, row_tokens):
-        row: list[tuple[int, int, int, int]] = []
-        root = 0
-        for index in members:
-            tree, begin = trees[index], len(row)
-            for node, part in enumerate((tree.prompt, *tree.branches), start=root):
-                if node > root:
-                    places[index].append(Place(len(rows), begin, len(row)))
-                base = len(tree.prompt) if node > root else 0
-                row += [(token, base + i, node, root) for i, token in enumerate(part)]
-            root += 1 + len(tree.branches)
+    groups = _groups(trees, row_tokens) if share_stems else [_Group([i], 0) for i in range(len(trees))]
+    for members in _rows([group.tokens(trees) for group in groups], row_tokens):
+        row: list[tuple[int, int, int, int, int]] = []
+        node = 0
+        for group in (groups[i] for i in members):
+            shared, stem = group.stem, node
+            row += [(token, i, stem, stem, stem) for i, token in enumerate(trees[group.trees[0]].prompt[:shared])]
+            node += shared > 0
+            for index in group.trees:
+                tree, root = trees[index], node
+                above = stem if shared else root
+                row += [(token, i, root, root, above) for i, token in enumerate(tree.prompt[shared:], shared)]
+                last = len(row) - 1
+                for node, branch in enumerate(tree.branches, root + 1):
+                    places[index].append(Place(len(rows), last, len(row)))
+                    row += [(token, i, node, root, above) for i, token in enumerate(branch, len(tree.prompt))]
+                node = root + len(tree.branches) + 1
         rows.append(row)
     width = max(map(len, rows))
-    padding = [[(0, 0, PADDING, PADDING)] * (width - len(row)) for row in rows]
+    padding = [[(0, 0, PADDING, PADDING, PADDING)] * (width - len(row)) for row in rows]
     if pad_left:
         places = [[Place(r, p + len(padding[r]), b + len(padding[r])) for r, p, b in tree] for tree in places]
     padded = [fill + row if pad_left else row + fill for row, fill in zip(rows, padding, strict=True)]
-    ids, positions, nodes, roots = torch.tensor(padded, dtype=torch.long).movedim(-1, 0).contiguous()
-    return TreeBatch(ids, positions, nodes, roots, places)
+    ids, positions, nodes, roots, stems = torch.tensor(padded, dtype=torch.long).movedim(-1, 0).contiguous()
+    return TreeBatch(ids, positions, nodes, roots, stems, places)
 
 
 def visible(query_node: Tensor, ancestors: Sequence[Tensor], key_node: Tensor, first_query: int) -> Tensor:
@@ -126,19 +141,54 @@ def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)[:, None]
 
 
-def _rows(trees: Sequence[Tree], row_tokens: int) -> list[list[int]]:
-    """Assign trees to rows, first fit, longest first; a tree longer than a row gets one of its own."""
+class _Group(NamedTuple):
+    """Trees by their numbers, and how many tokens of their prompts they share."""
+
+    trees: list[int]
+    stem: int
+
+    def tokens(self, trees: Sequence[Tree]) -> int:
+        return self.stem + sum(len(trees[i]) - self.stem for i in self.trees)
+
+
+def _groups(trees: Sequence[Tree], row_tokens: int) -> list[_Group]:
+    """Put trees together whose prompts begin alike, as long as that saves tokens and they have room in a row.
+
+    The last token of a prompt is shared with none: something is asked there.
+    """
+    groups: list[_Group] = []
+    for index in sorted(range(len(trees)), key=lambda i: list(trees[i].prompt)):
+        if groups:
+            members, stem = groups[-1]
+            first = trees[members[0]].prompt
+            begin = first[: stem or len(first) - 1]
+            common = _common(begin, trees[index].prompt[:-1])
+            wider = _Group([*members, index], common)
+            saves = common * len(members) > len(begin) * (len(members) - 1)
+            if saves and (not row_tokens or wider.tokens(trees) <= row_tokens):
+                groups[-1] = wider
+                continue
+        groups.append(_Group([index], 0))
+    return groups
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two sequences have in common at their beginning."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _rows(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
+    """Assign groups by their lengths to rows, first fit, longest first; a row is at least as long as the longest."""
     if not row_tokens:
-        return [[i] for i in range(len(trees))]
+        return [[i] for i in range(len(lengths))]
     rows: list[list[int]] = []
     room: list[int] = []
-    for index in sorted(range(len(trees)), key=lambda i: -len(trees[i])):
-        length = len(trees[index])
-        row = next((r for r, left in enumerate(room) if left >= length), None)
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        row = next((r for r, left in enumerate(room) if left >= lengths[index]), None)
         if row is None:
             rows.append([])
-            room.append(max(row_tokens, length))
+            room.append(max(row_tokens, *lengths))
             row = len(rows) - 1
         rows[row].append(index)
-        room[row] -= length
+        room[row] -= lengths[index]
     return rows

@@ -26,14 +26,13 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the first, as it does for
         models that shift them.
     """
-    batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
+    batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens, share_stems=True)
     asked: dict[tuple[int, int], Target] = {}
     for example, places in zip(examples, batch.places, strict=True):
-        prompt_tokens = len(example.tree.prompt)
         for place, targets in zip(places, example.targets, strict=True):
             for target in targets:
-                start = place.branch if target.offset >= 0 else place.prompt + prompt_tokens
-                asked[place.row, start + target.offset] = target
+                column = place.branch + target.offset if target.offset >= 0 else place.prompt
+                asked[place.row, column] = target
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
     for spot in asked:
         keep[spot] = True

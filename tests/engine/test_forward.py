@@ -70,6 +70,19 @@ def test_trees_packed_in_one_row_equal_each_alone(model_type, tiny):
     close(at_branches(forward, TREES, row_tokens=64), alone)
 
 
+@pytest.mark.parametrize("model_type", EXACT)
+@torch.no_grad()
+def test_trees_with_a_common_stem_equal_plain_rows(model_type, tiny):
+    model = tiny(model_type)
+    trees = [*TREES, Tree([3, 4, 5, 8], [[7, 8], [12]]), Tree([3, 4, 9], [[10, 7]]), TREES[0]]
+    batch = model.forward.batch(trees, row_tokens=64, share_stems=True)
+    assert int((batch.node != -1).sum()) < sum(map(len, trees))
+    logits = model.model(**model.forward.inputs(batch), use_cache=False).logits
+    for tree, places in zip(trees, batch.places, strict=True):
+        spots = [logits[p.row, p.branch : p.branch + len(b)] for p, b in zip(places, tree.branches, strict=True)]
+        close([torch.cat(spots)], [plain(model, tree)])
+
+
 @pytest.mark.parametrize("model_type", [*EXACT, "mistral"])
 def test_padded_rows_equal_plain_rows(model_type, tiny):
     model = tiny(model_type)

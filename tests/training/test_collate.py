@@ -16,12 +16,14 @@ from seqgpt.templates.marks import NONE
 from seqgpt.training.collate import NO_OPTION, answer_loss, collate
 from seqgpt.training.encode import Target, encode
 from tests.strategies import quick
+from tests.training.conftest import EIGHT
 
 
 @pytest.fixture(scope="module")
 def encoded(still_model, eight):
     edge = {"text": "a b c", "task": "extract", "labels": ["x"], "answer": {"x": ["b "]}}
-    examples = [*eight, Example.from_dict(edge), *load_sample("train")[:8]]
+    again = {"text": EIGHT[0]["text"], "task": "classify", "labels": ["travel", "sport"], "answer": ["travel"]}
+    examples = [*eight, *map(Example.from_dict, (edge, again, again)), *load_sample("train")[:8]]
     return [
         encode(example, still_model.vocabulary, still_model.template, absent_weight=1 + 0.5 * (i % 3))
         for i, example in enumerate(examples)
@@ -73,7 +75,7 @@ def test_a_batch_is_its_examples(still_model, encoded, layout, row_tokens):
 
 
 def test_gradients_are_the_same_too(model, encoded):
-    few = [encoded[0], encoded[4], encoded[7], encoded[8]]
+    few = [encoded[i] for i in (0, 4, 7, 8, 9, 10)]  # of which the first and the last two share their text
     loss, n = batch_loss(model, model.forward, few, 256)
     (loss / n).backward()
     packed = {name: weight.grad.clone() for name, weight in model.model.named_parameters()}
