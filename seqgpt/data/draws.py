@@ -31,9 +31,19 @@ class Draws:
         return random.Random(_hash(self._begun + str(number).encode()))  # noqa: S311 (not for secrets)
 
 
-def permutation(size: int, *purpose: object) -> np.ndarray:
-    """Return a permutation of ``range(size)`` that belongs to a purpose; int64 ``[size]``."""
-    return np.random.Generator(np.random.PCG64(_seed(purpose))).permutation(size)
+def order_by(keys: np.ndarray, *purpose: object) -> np.ndarray:
+    """Return a random order that belongs to a purpose, in which equal keys come one after the other; int64 ``[keys]``.
+
+    The keys are sorted by their hashes (the mixing of SplitMix64, Steele et al. 2014), which the purpose seeds.
+
+    Args:
+        keys: uint64 ``[keys]``.
+        purpose: What the order is for.
+    """
+    mixed = keys ^ np.uint64(_seed(purpose))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
 
 
 def _seed(purpose: tuple[object, ...]) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from seqgpt.data import allocation
-from seqgpt.data.draws import permutation
+from seqgpt.data.draws import order_by
 from seqgpt.data.leaks import HeldOut, held_out_texts, refuse_held_out
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.recipe import list_recipes, load_recipe
@@ -35,6 +35,7 @@ class Member:
         path: Where it stands: language, family, data set, task.
         licence: As stated by its source.
         kept: The numbers of its examples that may be trained on; int64.
+        texts: The hashes of the texts of all its examples; uint64.
         leaked: How many were left out because a held-out test has their text.
         too_long: How many were left out because the model cannot read them.
         bad_rows: The rows that gave no example.
@@ -45,6 +46,7 @@ class Member:
     path: allocation.Path
     licence: str
     kept: np.ndarray
+    texts: np.ndarray
     leaked: int
     too_long: int
     bad_rows: BadRows
@@ -102,10 +104,13 @@ class Mixture:
         """Return what an epoch consists of: a function of seed and epoch alone.
 
         A source's examples come in one seeded order after the other, so that none comes again before all have come.
+        Tasks on one text are drawn together and come one after the other, so that it need be read once for them.
         """
-        parts = [_part(number, member, seed, epoch) for number, member in enumerate(self.members) if member.count]
-        joined = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0), dtype=np.int64)
-        return Draws(*joined[:, permutation(joined.shape[1], seed, "mixture", epoch)])
+        drawn = [(number, member) for number, member in enumerate(self.members) if member.count]
+        parts = [_part(number, member, seed, epoch) for number, member in drawn]
+        texts = [member.texts[part[1]] for (_, member), part in zip(drawn, parts, strict=True)]
+        order = order_by(np.concatenate(texts), seed, "mixture", epoch)
+        return Draws(*np.concatenate(parts, axis=1)[:, order])
 
 
 def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
@@ -116,7 +121,8 @@ def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
     examples = np.empty(member.count, dtype=np.int64)
     for one in np.unique(passes):
         here = passes == one
-        examples[here] = member.kept[permutation(size, seed, *member.identity, one)[positions[here] % size]]
+        order = order_by(member.texts[member.kept], seed, member.identity[0], one)  # tasks of a set: the same texts
+        examples[here] = member.kept[order[positions[here] % size]]
     return np.stack([np.full(member.count, number), examples, passes])
 
 
@@ -155,7 +161,8 @@ def build_mixture(
         leaks = held_out.holds(index)
         fits = readable(source) if readable else np.ones(len(index), dtype=bool)
         kept = np.flatnonzero(~leaks & fits)
-        members.append(Member(source, path, licence, kept, int(leaks.sum()), int((~fits).sum()), index.bad_rows))
+        left_out = int(leaks.sum()), int((~fits).sum()), index.bad_rows
+        members.append(Member(source, path, licence, kept, index.hashes, *left_out))
     counts = _share(config, {member.path: len(member.kept) for member in members if len(member.kept)}, members)
     mixture = Mixture(tuple(replace(member, count=counts.get(member.path, 0)) for member in members), held_out)
     if not len(mixture):

@@ -1,5 +1,6 @@
 """Mixtures: which sources, how much of each, in which order; and nothing of what is held out."""
 
+import itertools
 import json
 
 import numpy as np
@@ -98,9 +99,16 @@ def test_an_epoch_has_what_its_members_give_and_all_examples_come_before_one_com
             assert sorted(example for epoch, example in times if epoch == one) == member.kept.tolist()
 
 
-def test_members_are_mixed_not_one_behind_the_other(sources):
-    members = mixture(sources, "big", "small", examples=90).draws(0, 0).member
-    assert (np.diff(members) != 0).sum() > 20
+def test_texts_are_mixed_and_tasks_on_one_text_come_together(sources):
+    mixed = mixture(sources, "big", "small", examples=90)
+    draws = mixed.draws(0, 0)
+    members = [mixed.members[number] for number in draws.member]
+    texts = [int(one.texts[example]) for one, example in zip(members, draws.example, strict=True)]
+    runs = [list(run) for _, run in itertools.groupby(zip(texts, members, strict=True), key=lambda one: one[0])]
+    assert len(runs) == len(set(texts))
+    assert sum(len({member.path for _, member in run}) > 1 for run in runs) > len(runs) / 4
+    recipes = [run[0][1].path[2] for run in runs]
+    assert sum(one != other for one, other in itertools.pairwise(recipes)) > 10
 
 
 def test_methods_and_choices(sources):
