@@ -192,13 +192,13 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from seqgpt.training.config import load_run_config
-    from seqgpt.training.run import run_training
+    from seqgpt.training.config import load_stages
+    from seqgpt.training.run import run_stages
 
-    config = load_run_config(_config_file(options.config), options.overrides)
+    stages = load_stages(_config_file(options.config), options.overrides)
     _quiet_loading()
-    run_training(config)
-    _print(config.output_dir)
+    run_stages(stages)
+    _print(stages[-1].output_dir)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

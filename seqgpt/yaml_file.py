@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,23 @@ class YamlFile:
         if not isinstance(self.values, dict):
             raise ConfigError(f"{path}: expected lines of the form 'key: value' at the top level, such as 'name: …'.")
         self._lines = dict(reversed([*keys, *inner]))
+        self._inside = ""
         for key, _ in keys:
             if key not in known:
                 moved = f" Did you mean {below[key]!r}?" if below and key in below else ""
                 self.problem(key, f"unknown key {key!r}", moved or did_you_mean(key, known) or " Leave it out.")
         self._check_repeats([*keys, *inner])
+
+    def part(self, inside: str, values: dict[str, Any]) -> YamlFile:
+        """Return a part of the file as if it were a whole one; its problems are problems of the file.
+
+        Args:
+            inside: The key below which it stands; keys that are not there are taken from the top level.
+            values: What it holds.
+        """
+        part = copy(self)
+        part.values, part._inside = values, inside
+        return part
 
     def replace(self, key: str, value: Any) -> None:
         """Set one value, as the command line does; it stands on no line of the file any more.
@@ -75,8 +88,11 @@ class YamlFile:
 
     def problem(self, key: str, message: str, hint: str = "") -> None:
         """Note what is wrong with a key: a sentence without its full stop, and perhaps a "Did you mean"."""
-        where = f" (line {self._lines[key]})" if key in self._lines else ""
-        self._problems.append(f"{message}{where}.{hint}")
+        lines = (self._lines.get(f"{self._inside}.{key}"), self._lines.get(key))
+        where = next((f" (line {line})" for line in lines if line), "")
+        said = f"{message}{where}.{hint}"
+        if said not in self._problems:  # a part may repeat what the top level has wrong
+            self._problems.append(said)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a string; a key without a default must be there."""
@@ -128,13 +144,19 @@ def _parse(source: str) -> tuple[yaml.Node | None, Any]:
 
 
 def _key_lines(root: yaml.Node | None) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Return the top-level keys with their lines, and those of the mappings below them as ``outer.inner``.
+    """Return the top-level keys with their lines, and those of all mappings below them as ``outer.inner``.
 
     Repeated keys are among them, which ``safe_load`` would drop unseen.
     """
     top = _keys_of(root)
-    inner = [(f"{outer}.{key}", line) for outer, _, value in top for key, line, _ in _keys_of(value)]
+    inner = [below for outer, _, value in top for below in _below(outer, value)]
     return [(key, line) for key, line, _ in top], inner
+
+
+def _below(outer: str, node: yaml.Node) -> Iterator[tuple[str, int]]:
+    for key, line, value in _keys_of(node):
+        yield f"{outer}.{key}", line
+        yield from _below(f"{outer}.{key}", value)
 
 
 def _keys_of(node: yaml.Node | None) -> list[tuple[str, int, yaml.Node]]:

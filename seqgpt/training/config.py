@@ -15,12 +15,22 @@
 
 Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``; of ``mixture``, of
 ``seqgpt.data.mixture.MixtureConfig``.
+
+A config can have stages, one run after the other, each of which begins with the model that the one before left. What
+stands at the top level holds for all of them, as far as a stage does not say otherwise:
+
+    output_dir: runs/paper         # of the stages: runs/paper/pretrain, runs/paper/finetune
+    model: {path: bigscience/bloomz-560m}
+    training: {bf16: true}
+    stages:
+      pretrain: {mixture: llm_labelled, training: {num_train_epochs: 1}}
+      finetune: {mixture: everything, training: {learning_rate: 1.0e-5}}
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,19 +119,83 @@ class RunConfig:
 
 
 def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run from YAML.
+    """Read a run without stages from YAML.
 
     Args:
         path: The file.
         overrides: ``section.key=value``, each replacing or adding one value; the value is read as YAML.
 
     Raises:
+        ConfigError: With everything that is wrong at once, stages among it.
+    """
+    file = _open(path, overrides, _RUN_KEYS)
+    run = _run(file)
+    file.check()
+    return run
+
+
+def load_stages(path: str | Path, overrides: Sequence[str] = ()) -> list[RunConfig]:
+    """Read the runs of a config from YAML, in order; a config without stages is one run.
+
+    Args:
+        path: The file.
+        overrides: As in :func:`load_run_config`; of one stage: ``stages.finetune.training.seed=1``.
+
+    Raises:
         ConfigError: With everything that is wrong at once.
     """
-    known = [f.name for f in dataclasses.fields(RunConfig)]
+    file = _open(path, overrides, [*_RUN_KEYS, STAGES])
+    runs = [_run(part) for part in _parts(file)] or [_run(file)]
+    file.check()
+    return runs
+
+
+def _open(path: str | Path, overrides: Sequence[str], known: Sequence[str]) -> YamlFile:
     file = YamlFile(Path(path), known, _SECTION_OF)
     for override in overrides:
         _apply(file, override, known)
+    return file
+
+
+def _parts(file: YamlFile) -> Iterator[YamlFile]:
+    """Yield each stage as the file of a run: what stands at the top level, and what the stage says otherwise."""
+    stages = file.values.get(STAGES)
+    if stages is None:
+        return
+    if not isinstance(stages, dict) or not stages:
+        file.problem(STAGES, f"{STAGES!r} is {stages!r}: name at least one stage, and write what it does below it")
+        return
+    common = {key: value for key, value in file.values.items() if key != STAGES}
+    output_dir, model = common.get("output_dir"), common.get("model")
+    for name, stage in stages.items():
+        where = f"{STAGES}.{name}"
+        if not isinstance(stage, dict) or not str(name).isidentifier():
+            file.problem(where, f"{where!r} is no stage: give it a name of letters, and write its sections below it")
+            continue
+        for key in stage:
+            if key not in _OF_A_STAGE:
+                inner = f"{where}.{key}"
+                hint = did_you_mean(str(key), _OF_A_STAGE) or f" A stage has {', '.join(_OF_A_STAGE)}."
+                file.problem(inner, f"unknown key {inner!r}", hint)
+        merged = {key: _merged(common.get(key), stage.get(key)) for key in (*common, *stage)}
+        if "mixture" in stage:
+            merged["mixture"] = stage["mixture"]
+            merged["data"] = {key: value for key, value in (merged.get("data") or {}).items() if key != "train"}
+        elif "train" in (stage.get("data") or {}):
+            merged.pop("mixture", None)
+        directory = str(Path(output_dir) / str(name)) if isinstance(output_dir, str) and output_dir else output_dir
+        yield file.part(where, merged | {"output_dir": directory, "model": model})
+        model = {"path": directory}
+
+
+def _merged(common: Any, own: Any) -> Any:
+    if isinstance(common, dict) and isinstance(own, dict):
+        return common | own
+    return common if own is None else own
+
+
+def _run(file: YamlFile) -> RunConfig:
+    """Read a run; what is wrong with it is noted in the file."""
     output_dir = file.text("output_dir")
     if file.values.get("output_dir") == "":
         file.problem("output_dir", "'output_dir' is empty: name the folder that the run writes to")
@@ -145,7 +219,6 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
             "training.replace_mentions", "'training.replace_mentions' is not possible with a mixture: leave it out"
         )
     made = _mixture(file, mixture) if mixes else None
-    file.check()
     return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training, made)
 
 
@@ -199,6 +272,9 @@ def _check_training(file: YamlFile, training: Mapping[str, Any], *, evaluates: b
         )
 
 
+STAGES = "stages"
+_RUN_KEYS = [field.name for field in dataclasses.fields(RunConfig)]
+_OF_A_STAGE = [key for key in _RUN_KEYS if key not in ("output_dir", "model")]
 _SECTION_OF = {
     field.name: f"{section}.{field.name}"
     for section, kind in (("training", TrainingArguments), ("data", DataConfig), ("model", ModelConfig))

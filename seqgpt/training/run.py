@@ -48,6 +48,29 @@ _TOKENIZER_EXAMPLES = 50_000
 """So many examples give their labels to the training of the tokenizer; all give their texts."""
 
 
+def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
+    """Run one config after the other; those that are finished are passed over, one that was interrupted goes on.
+
+    Returns:
+        The model of the last.
+
+    Raises:
+        RunError, DataError, ConfigError, ModelError: As :func:`run_training`.
+    """
+    for stage in stages:  # what is wrong with the arguments of the last is not told after hours
+        stage.arguments()
+    for number, stage in enumerate(stages[:-1], 1):
+        name = Path(stage.output_dir).name
+        if _is_finished(stage):
+            _say(f"stage {name} ({number} of {len(stages)}) is finished")
+        else:
+            _say(f"stage {name} ({number} of {len(stages)})")
+            run_training(stage)
+    if len(stages) > 1:
+        _say(f"stage {Path(stages[-1].output_dir).name} ({len(stages)} of {len(stages)})")
+    return run_training(stages[-1])
+
+
 def run_training(config: RunConfig) -> SeqGPT:
     """Run a config from its start, or from its last checkpoint.
 
@@ -296,6 +319,25 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     make_directory(directory)
     if not any(directory.iterdir()):
         return None
+    if _is_finished(config):
+        raise RunError(
+            f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
+        )
+    checkpoint = last_checkpoint(directory)
+    if checkpoint:
+        _say(f"going on from {checkpoint}")
+    return checkpoint
+
+
+def _is_finished(config: RunConfig) -> bool:
+    """Tell whether a run's directory holds its final model.
+
+    Raises:
+        RunError: If it holds another run, or something else.
+    """
+    directory = Path(config.output_dir)
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return False
     file = directory / RUN_FILE
     if not file.is_file():
         raise RunError(f"output_dir {str(directory)!r} is not empty: choose another one, or delete it.")
@@ -304,20 +346,20 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     except ConfigError as error:
         raise RunError(f"output_dir {str(directory)!r} holds a run that cannot be read: {error}") from error
     now = yaml.safe_load(config.to_yaml())
-    different = _differences(before | {"output_dir": ""}, now | {"output_dir": ""})
+    different = _differences(_movable(before), _movable(now))
     if different:
         raise RunError(
             f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(different)}: "
             "choose another output_dir, or delete this one."
         )
-    if (directory / (METRICS_FILE if config.data.eval else SETTINGS_FILE)).is_file():
-        raise RunError(
-            f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
-        )
-    checkpoint = last_checkpoint(directory)
-    if checkpoint:
-        _say(f"going on from {checkpoint}")
-    return checkpoint
+    return (directory / (METRICS_FILE if config.data.eval else SETTINGS_FILE)).is_file()
+
+
+def _movable(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's values without its place, which may have changed since, and that of the stage before it."""
+    base, beside = values["model"]["path"], Path(values["output_dir"]).parent
+    within = base and Path(base).parent == beside
+    return values | {"output_dir": "", "model": values["model"] | {"path": Path(base).name if within else base}}
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:

@@ -7,7 +7,7 @@ import yaml
 
 from seqgpt.errors import ConfigError
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config, load_stages
 
 GOOD = """\
 output_dir: runs/mine
@@ -40,6 +40,62 @@ def test_a_good_config(tmp_path):
         DataConfig(train=["sample"]),
         {"learning_rate": 1e-3},
     )
+
+
+STAGES = """\
+output_dir: runs/two
+model:
+  config: {model_type: qwen3, hidden_size: 64}
+data:
+  train: [sample]
+  eval: [sample]
+training:
+  learning_rate: 1e-3
+  eval_strategy: epoch
+stages:
+  pretrain:
+    mixture: {sources: [cluener]}
+  finetune:
+    training:
+      learning_rate: 1e-4
+      num_train_epochs: 2
+"""
+
+
+def test_stages_are_runs_one_after_the_other(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(STAGES)
+    pretrain, finetune = load_stages(path, ["training.seed=3", "stages.pretrain.training.max_steps=5"])
+    assert pretrain.output_dir == "runs/two/pretrain"
+    assert pretrain.mixture.sources == ["cluener"]
+    assert pretrain.data == DataConfig(eval=["sample"])
+    common = {"learning_rate": 1e-3, "eval_strategy": "epoch", "seed": 3}
+    assert pretrain.training == common | {"max_steps": 5}
+    assert finetune.output_dir == "runs/two/finetune"
+    assert finetune.model == ModelConfig(path="runs/two/pretrain")
+    assert finetune.data == DataConfig(train=["sample"], eval=["sample"])
+    assert finetune.mixture is None
+    assert finetune.training == common | {"learning_rate": 1e-4, "num_train_epochs": 2}
+    path.write_text(GOOD)
+    assert load_stages(path) == [load_run_config(path)]
+
+
+def test_problems_of_stages_are_told_with_their_lines(tmp_path):
+    path = tmp_path / "a.yaml"
+    source = STAGES.replace("      num_train_epochs: 2", "      num_train_epoch: 2\n    modle: {}\n  last: 3")
+    path.write_text(source.replace("eval_strategy: epoch", "warmup: 3"))
+    with pytest.raises(ConfigError) as raised:
+        load_stages(path)
+    assert [line.removeprefix("  - ") for line in str(raised.value).splitlines()[1:]] == [
+        "unknown key 'training.warmup' (line 9). Did you mean 'warmup_steps'?",
+        "unknown key 'stages.finetune.modle' (line 17). A stage has data, training, mixture.",
+        "unknown key 'training.num_train_epoch' (line 16). Did you mean 'num_train_epochs'?",
+        "'stages.last' is no stage: give it a name of letters, and write its sections below it (line 18).",
+    ]
+    for nothing in ("stages: 3", "stages: {}"):
+        path.write_text(GOOD + nothing)
+        with pytest.raises(ConfigError, match="name at least one stage"):
+            load_stages(path)
 
 
 def test_what_is_written_is_read_back(tmp_path):

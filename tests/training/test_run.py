@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.configs import config_dir
@@ -14,7 +16,7 @@ from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
-from seqgpt.training.run import run_training
+from seqgpt.training.run import run_stages, run_training
 from tests.conftest import tiny_config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -112,6 +114,35 @@ def test_a_finished_run_is_not_run_again(config):
     run_training(config())
     with pytest.raises(RunError, match="holds this run, finished: use its model, or delete it to run again"):
         run_training(config())
+
+
+def test_a_stage_begins_where_the_one_before_ended(config, files, kill, capfd):
+    first = config(output="run/first")
+    second = dataclasses.replace(config(output="run/second", max_steps=6), model=ModelConfig(path=first.output_dir))
+    kill(first, 2)
+    straight = run_stages([first, second])
+    assert torch.equal(
+        load_file(files / "run/second/checkpoint-6/model.safetensors")["model.norm.weight"],
+        straight.model.model.norm.weight.detach(),
+    )
+    shutil.rmtree(files / "run/second")
+    kill(second, 4)
+    capfd.readouterr()
+    (files / "run").rename(files / "moved")
+    moved = [
+        dataclasses.replace(first, output_dir=str(files / "moved/first")),
+        dataclasses.replace(
+            second, output_dir=str(files / "moved/second"), model=ModelConfig(path=str(files / "moved/first"))
+        ),
+    ]
+    assert same(run_stages(moved), straight)
+    err = capfd.readouterr().err
+    assert "stage first (1 of 2) is finished" in err
+    assert "going on from" in err
+    with pytest.raises(RunError, match="second' holds this run, finished"):
+        run_stages(moved)
+    with pytest.raises(ConfigError, match="learning_rat"):
+        run_stages([moved[0], config(output="run/third", learning_rat=1)])
 
 
 def test_another_run_in_the_directory(config):
