@@ -8,8 +8,8 @@
     seqgpt.predict("Tim Cook visited Shanghai.", ["person", "place"])
     seqgpt.predict("Tim Cook visited Shanghai.", seqgpt.composite.relations({"person": ["destination"]}))
 
-Tasks, templates, results and examples need no torch and are loaded at once; model and training are loaded when they are
-first used.
+Tasks, templates, results and examples need no torch and are loaded at once; model, training and the readers of data
+sets are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from seqgpt.results import Classification, Extraction, Result, Span, result_from
 from seqgpt.tasks import AtomicTask
 
 if TYPE_CHECKING:
+    from seqgpt.data.own import read_dataset
     from seqgpt.model import SeqGPT
     from seqgpt.one_line import predict
     from seqgpt.training.arguments import TrainingArguments
@@ -62,23 +63,25 @@ __all__ = [
     "TrainingArguments",
     "composite",
     "predict",
+    "read_dataset",
     "read_jsonl",
     "result_from_dict",
     "write_jsonl",
 ]
 
-_NEEDS_TORCH = {
+_LOADED_LATER = {
     "SeqGPT": "seqgpt.model",
     "predict": "seqgpt.one_line",
+    "read_dataset": "seqgpt.data.own",
     "Trainer": "seqgpt.training.trainer",
     "TrainingArguments": "seqgpt.training.arguments",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name not in _LOADED_LATER:
         raise AttributeError(f"module 'seqgpt' has no attribute {name!r}")
-    return getattr(import_module(_NEEDS_TORCH[name]), name)
+    return getattr(import_module(_LOADED_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -85,7 +85,7 @@ def test_check_says_which_rows_are_wrong(run, tmp_path):
         "not every row converts",
         "2 rows skipped",
         "Recipe 'mine', split 'train', row 1: the text is empty",
-        "row 2: class 'sideways' is not among the recipe's labels",
+        "row 2: class 'sideways' is not among the labels",
     ):
         assert part in err
     (tmp_path / "mine" / "test.jsonl").write_text('{"words": "good"')

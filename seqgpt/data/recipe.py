@@ -18,34 +18,23 @@ A recipe is data: nothing in it is executed.
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from glob import glob
 from pathlib import Path
-from typing import Any
 
 from seqgpt.configs import config_dir
+from seqgpt.data.convert import Origin, convert_rows
 from seqgpt.data.label_book import LabelEntry
 from seqgpt.data.recipe_file import read_fields
 from seqgpt.data.rows import Rows
-from seqgpt.data.schemas import Reading, Row, Schema, get_schema
+from seqgpt.data.schemas import Reading, Schema, get_schema
 from seqgpt.data.splits import HUB, read_split, split_names, split_stamp
 from seqgpt.data.tags import TagScheme
-from seqgpt.errors import (
-    ConfigError,
-    DataError,
-    GroundingError,
-    LabelError,
-    SeqGPTError,
-    TextError,
-    did_you_mean,
-)
-from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row, reject
+from seqgpt.errors import ConfigError, DataError, did_you_mean
+from seqgpt.examples import BadRows, Example, OnBadRow, check_on_bad_row
 from seqgpt.questions import event_label
-from seqgpt.results import Result
 
 Words = Mapping[str, Mapping[str, str]]
 """Raw class → language → words."""
@@ -172,29 +161,13 @@ class Recipe:
         check_on_bad_row(on_bad_row, bad_rows)
         task = task or self.tasks[0]
         self.require_task(task)
-        where = f"Recipe {self.name!r}, split {split!r}"
-        conversion = self._schema.tasks[task]
+        where, prefix = f"Recipe {self.name!r}, split {split!r}", f"{self.source_name(task)}/{split}"
         try:
-            rows = self._rows(split, data_root)
-            reading = self._reading(data_root)
-            groups = _groups(rows, conversion.group_by)
-            chosen = [groups[i] for i in sample_rows(len(groups), limit, seed)]
+            rows, reading = self._rows(split, data_root), self._reading(data_root)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        coming = iter(rows.read(None if len(groups) == len(chosen) == len(rows) else [i for g in chosen for i in g]))
-        prefix = f"{self.source_name(task)}/{split}"
-        examples: list[Example] = []
-        for numbers in chosen:
-            members = [next(coming) for _ in numbers]
-            try:
-                golds = self._convert(rows, members, reading, task)
-            except (DataError, LabelError, TextError, GroundingError) as error:
-                reject(f"{where}, row {numbers[0]}", error, on_bad_row, bad_rows)
-                continue
-            for i, gold in enumerate(golds):
-                example_id = f"{prefix}/{numbers[0]}/{i}" if i else f"{prefix}/{numbers[0]}"
-                examples.append(Example(gold, example_id, self.family, self.language))
-        return examples
+        origin = Origin(where, self.schema, task, prefix, self.family, self.language)
+        return convert_rows(rows, reading, origin, limit=limit, seed=seed, on_bad_row=on_bad_row, bad_rows=bad_rows)
 
     def count_rows(self, split: str, data_root: str | Path | None = None) -> int:
         """Return how many rows a split has, whatever they give.
@@ -236,23 +209,6 @@ class Recipe:
     @cached_property
     def _schema(self) -> Schema:
         return get_schema(self.schema)
-
-    def _convert(self, rows: Rows, members: Sequence[Row], reading: Reading, task: str) -> list[Result]:
-        try:
-            return list(self._schema.tasks[task].convert([rows.with_names(row) for row in members], reading))
-        except SeqGPTError:
-            raise
-        except (
-            KeyError,
-            IndexError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ) as error:  # a column of another shape than the schema's
-            raise DataError(
-                f"the row does not have the shape of schema {self.schema!r} ({type(error).__name__}: {error}): "
-                "correct the row, or the columns of the recipe."
-            ) from error
 
     def _rows(self, split: str, data_root: str | Path | None) -> Rows:
         table, where = read_split(self.sources, split, data_root, hub_id=self.hub_id, hub_config=self.hub_config)
@@ -306,16 +262,6 @@ class Recipe:
             raise DataError(f"the recipe has no words for the classes {', '.join(missing)}: add them to its labels.")
 
 
-def _groups(rows: Rows, group_by: Sequence[str]) -> list[list[int]]:
-    """Return the numbers of rows that belong together, groups in the order of their first rows."""
-    if not group_by:
-        return [[i] for i in range(len(rows))]
-    groups: dict[Any, list[int]] = {}
-    for i, row in enumerate(rows.read()):
-        groups.setdefault(json.dumps([row[role] for role in group_by], sort_keys=True), []).append(i)
-    return list(groups.values())
-
-
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """Load a shipped recipe by name, or any recipe by the path of its YAML file.
 
@@ -354,22 +300,3 @@ def _beside(path: Path, source: str) -> tuple[str, ...]:
 def list_recipes() -> list[str]:
     """Return the names of the shipped recipes, sorted."""
     return sorted(path.stem for path in (config_dir() / "datasets").glob("*.yaml"))
-
-
-def sample_rows(total: int, limit: int | None, seed: int = 0) -> list[int]:
-    """Return the numbers of at most ``limit`` rows, a seeded choice in ascending order; of all rows if it is None.
-
-    The rows of a smaller limit are among those of a larger one.
-
-    Raises:
-        DataError: If there are no rows, or the limit is below 1.
-    """
-    if not total:
-        raise DataError("the split has no rows: use another one, or write the file again.")
-    if limit is None:
-        return list(range(total))
-    if limit < 1:
-        raise DataError(f"limit must be at least 1, not {limit}: leave it out to read all rows.")
-    order = list(range(total))
-    random.Random(seed).shuffle(order)  # noqa: S311  (a sample, not a secret)
-    return sorted(order[:limit])

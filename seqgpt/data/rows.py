@@ -86,13 +86,29 @@ def read_file(path: Path) -> pa.Table:
     try:
         if path.suffix == ".parquet":
             return pyarrow.parquet.read_table(path)
-        if path.suffix in _READERS:
-            with path.open(encoding="utf-8-sig", newline="") as lines:
-                return _table(_READERS[path.suffix](lines))
-    except (OSError, UnicodeDecodeError, pa.ArrowException, csv.Error) as error:
-        kind = path.suffix.removeprefix(".")
-        raise DataError(f"{path} is not a readable {kind} file ({error}): fetch or write it again.") from error
-    raise DataError(f"{path} is of no known format: give a file that ends with {', '.join(SUFFIXES)}.")
+        return table_of_rows(read_rows(path))
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_rows(path: Path) -> list[Mapping[str, Any]]:
+    """Read the rows of a file of one of the known text formats, as they are written.
+
+    Raises:
+        DataError: If it is none, or cannot be read.
+    """
+    if path.suffix not in _READERS:
+        raise DataError(f"{path} is of no known format: give a file that ends with {', '.join(SUFFIXES)}.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return list(_READERS[path.suffix](lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    kind = path.suffix.removeprefix(".")
+    return DataError(f"{path} is not a readable {kind} file ({error}): fetch or write it again.")
 
 
 def read_hub(hub_id: str, config: str, split: str) -> pa.Table:
@@ -101,9 +117,13 @@ def read_hub(hub_id: str, config: str, split: str) -> pa.Table:
     Raises:
         DataError: If it cannot be had.
     """
-    found = _load(hub_id, config, split)
-    table = found.with_format("arrow")[:]
-    described = json.dumps({"info": {"features": found.features.to_dict()}}).encode()
+    return table_of_dataset(_load(hub_id, config, split))
+
+
+def table_of_dataset(dataset: Any) -> pa.Table:
+    """Return a ``datasets.Dataset`` as a table that knows its class names."""
+    table = dataset.with_format("arrow")[:]
+    described = json.dumps({"info": {"features": dataset.features.to_dict()}}).encode()
     return table.replace_schema_metadata({b"huggingface": described})
 
 
@@ -128,11 +148,15 @@ def _load(hub_id: str, config: str, split: str) -> Any:
         ) from error
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def table_of_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return rows as a table; what a row lacks is null."""
     listed = list(rows)
-    names = dict.fromkeys(name for row in listed for name in row)
-    return pa.table({name: [row.get(name) for row in listed] for name in names})
+    return pa.table({name: [row.get(name) for row in listed] for name in column_names(listed)})
+
+
+def column_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what the columns of rows are called, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqgpt.data.recipe import Recipe, load_recipe, sample_rows
+from seqgpt.data.convert import sample_rows
+from seqgpt.data.recipe import Recipe, load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import DataError, did_you_mean
 from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl

@@ -99,7 +99,7 @@ def test_columns_may_hold_class_names_themselves(tmp_path, root):
     bad = BadRows()
     examples = recipe(tmp_path, TONES).examples("strings", data_root=root, on_bad_row="skip", bad_rows=bad)
     assert [example.gold.labels for example in examples] == [("praise",)]
-    assert "row 1: class 'negs' is not among the recipe's labels. Did you mean 'neg'?" in str(bad)
+    assert "row 1: class 'negs' is not among the labels. Did you mean 'neg'?" in str(bad)
 
 
 def test_files_without_metadata_of_datasets(tmp_path, root):

@@ -236,7 +236,7 @@ def test_options_are_labels():
             "sequence-labelling",
             "extract",
             {"tokens": ["李"], "tags": ["B-PERS"]},
-            "class 'PERS' is not among the recipe's",
+            "class 'PERS' is not among the",
         ),
         ("sequence-labelling", "extract", {"tokens": ["李"], "tags": [3]}, "the tags must be a list of strings"),
         ("sequence-labelling", "extract", {"tokens": None, "tags": []}, "the tokens must be a list of strings"),

@@ -62,9 +62,9 @@ class Reading:
         """
         names = self.names(raw)
         if len(names) > 1 and not self.multi_label:
-            raise DataError(f"the {what} has the labels {', '.join(names)}: say multi_label: true in the recipe.")
+            raise DataError(f"the {what} has the labels {', '.join(names)}: say multi_label: true in its recipe.")
         if not names and not (self.none or self.multi_label):
-            raise DataError(f"the {what} has no label: give it one, or say multi_label: true in the recipe.")
+            raise DataError(f"the {what} has no label: give it one, or say multi_label: true in its recipe.")
         return names
 
     def role(self, raw: str) -> str:
@@ -79,7 +79,7 @@ class Reading:
 def _named(raw: str, names: Mapping[str, str], key: str) -> str:
     if raw not in names:
         hint = did_you_mean(str(raw), names)
-        raise DataError(f"class {raw!r} is not among the recipe's {key}.{hint} Name it in the recipe.")
+        raise DataError(f"class {raw!r} is not among the {key}.{hint} Name it there.")
     return names[raw]
 
 
