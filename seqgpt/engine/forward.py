@@ -9,7 +9,7 @@ never wrong.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -18,8 +18,9 @@ from torch.nn.functional import linear
 from transformers import DynamicCache, PreTrainedModel
 
 from seqgpt.engine.alibi import add_biases, take_biases
+from seqgpt.engine.blocks import ATTENTION, blocks_of
 from seqgpt.engine.int8 import is_quantized
-from seqgpt.engine.tree import PADDING, Tree, TreeBatch, additive, lay_out, visible
+from seqgpt.engine.tree import PADDING, Tree, TreeBatch, additive, join_rows, lay_out, visible
 from seqgpt.errors import ModelError
 
 Layout = Literal["tree", "rows"]
@@ -40,6 +41,7 @@ class TreeForward:
         model: The model.
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
+        packs: Batches of training are computed block by block, without padding: see :meth:`pack`.
 
     Raises:
         ModelError: If the model computes neither layout right.
@@ -55,10 +57,11 @@ class TreeForward:
         self._has_plain_head = self._head_is_plain()
         self.layout: Layout = "tree"
         self.note = ""
+        self.packs = False
         reason = self._why_no_trees()
         if reason:
             self.layout, self.note = "rows", f"{reason}; each label is computed in a row of its own, which is slower."
-            reason = self._self_test("padded rows")
+            reason = self._self_test("padded rows", self._stepped_logits)
             if reason:
                 raise ModelError(f"{reason}, so it cannot be used here: choose another architecture.")
 
@@ -81,6 +84,35 @@ class TreeForward:
             return batch
         return lay_out(trees, row_tokens=row_tokens, share_stems=share_stems)
 
+    def pack(self) -> str:
+        """Compute batches of training block by block from now on, if the model does that exactly.
+
+        Returns:
+            Why it does not; an empty string if it does.
+        """
+        if self.packs:
+            return ""
+        before = self.model.config._attn_implementation
+        if self.layout == "rows" or before != "sdpa":
+            return f"{self.model.config.model_type} computes attention by {before}, not by exchangeable functions"
+        self.model.set_attn_implementation(ATTENTION)
+        self.packs = True
+        reason = self._self_test("blocks", self._packed_logits)
+        if reason:
+            self.unpack()
+        return reason
+
+    def unpack(self) -> None:
+        """Compute attention again by transformers' own function."""
+        if self.packs:
+            self.packs = False
+            self.model.set_attn_implementation("sdpa")
+
+    def training_batch(self, trees: Sequence[Tree], row_tokens: int) -> TreeBatch:
+        """Lay trees out to train on them: prompts share their stems, and rows are joined if the model packs."""
+        batch = self.batch(trees, row_tokens=row_tokens, share_stems=True)
+        return join_rows(batch) if self.packs else batch
+
     def start(self, batch: TreeBatch, keep: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Stepper]:
         """Run the first pass.
 
@@ -98,6 +130,13 @@ class TreeForward:
     def inputs(self, batch: TreeBatch) -> dict[str, Any]:
         """Return the model's arguments for a whole batch, on its device."""
         ids, positions, node = batch.input_ids, batch.position_ids, batch.node
+        if batch.blocks:
+            return {
+                "input_ids": ids.to(self.device),
+                "position_ids": positions.to(self.device),
+                "attention_mask": torch.zeros(1, 1, 1, 1, device=self.device),  # or transformers would make a large one
+                "tree_blocks": blocks_of(batch, self.model.dtype, self.device),
+            }
         return self.arguments(ids, positions, node, [batch.root, batch.stem], node, positions)
 
     def arguments(
@@ -181,11 +220,11 @@ class TreeForward:
         windows = any(getattr(layer, "is_sliding", False) for layer in DynamicCache(config=self.model.config).layers)
         if windows or "local" in getattr(self.model.config, "attention_layers", ()):  # as GPT-Neo has it
             return f"{architecture} attends to a window of tokens only"
-        return self._self_test("trees")
+        return self._self_test("trees", self._stepped_logits)
 
     @torch.no_grad()
-    def _self_test(self, what: str) -> str:
-        """Compare two trees in this layout with plain rows; return what is wrong, or an empty string."""
+    def _self_test(self, what: str, compute: Callable[[Sequence[Tree]], Tensor]) -> str:
+        """Compare two trees as they are computed here with plain rows; return what is wrong, or an empty string."""
         architecture = self.model.config.model_type
         vocabulary = embedding_rows(self.model)
         ids = [(7 * i + 3) % vocabulary for i in range(12)]
@@ -197,7 +236,7 @@ class TreeForward:
         was_training = self.model.training
         self.model.eval()
         try:
-            plain, found = self._plain_logits(trees), self._stepped_logits(trees)
+            plain, found = self._plain_logits(trees), compute(trees)
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             return f"{architecture} does not take {what} ({type(error).__name__})"
         finally:
@@ -232,6 +271,17 @@ class TreeForward:
         last = stepper.run(tokens.view(shape), positions.view(shape), node, [root], torch.ones_like(node).bool())
         branches = first.view(len(places), -1, first.shape[-1])
         return torch.cat([branches, last[:, None]], dim=1).flatten(0, 1).float()
+
+    def _packed_logits(self, trees: Sequence[Tree]) -> Tensor:
+        """Return the same logits of batches of training, in which a block holds both trees, and one of them alone."""
+        batch = self.training_batch([*trees, trees[0]], row_tokens=sum(map(len, trees)))
+        logits = self.model(**self.inputs(batch), use_cache=False).logits[0]
+        found = [
+            logits[place.branch : place.branch + len(branch)]
+            for tree, places in zip(trees, batch.places, strict=False)
+            for branch, place in zip(tree.branches, places, strict=True)
+        ]
+        return torch.cat(found).float()
 
 
 def embedding_rows(model: PreTrainedModel) -> int:

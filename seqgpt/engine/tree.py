@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,7 @@ class TreeBatch:
         root: [B, T] number of the prompt of that node.
         stem: [B, T] number of the stem of that prompt; its own number if it has none.
         places: For each tree, in order, where each of its branches stands.
+        blocks: How long each of the rows is that are joined to one.
     """
 
     input_ids: Tensor
@@ -72,6 +74,7 @@ class TreeBatch:
     root: Tensor
     stem: Tensor
     places: list[list[Place]]
+    blocks: tuple[int, ...] = ()
 
 
 def lay_out(
@@ -112,6 +115,18 @@ def lay_out(
     padded = [fill + row if pad_left else row + fill for row, fill in zip(rows, padding, strict=True)]
     ids, positions, nodes, roots, stems = torch.tensor(padded, dtype=torch.long).movedim(-1, 0).contiguous()
     return TreeBatch(ids, positions, nodes, roots, stems, places)
+
+
+def join_rows(batch: TreeBatch) -> TreeBatch:
+    """Lay the rows of a batch end to end in one, without their padding, which is on the right."""
+    kept = batch.node != PADDING
+    lengths = kept.sum(1).tolist()
+    starts = [0, *accumulate(lengths)]
+    ids, positions, node, root, stem = (
+        numbers[kept][None] for numbers in (batch.input_ids, batch.position_ids, batch.node, batch.root, batch.stem)
+    )
+    places = [[Place(0, starts[row] + p, starts[row] + b) for row, p, b in tree] for tree in batch.places]
+    return TreeBatch(ids, positions, node, root, stem, places, tuple(lengths))
 
 
 def visible(query_node: Tensor, ancestors: Sequence[Tensor], key_node: Tensor, first_query: int) -> Tensor:

@@ -26,7 +26,7 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the first, as it does for
         models that shift them.
     """
-    batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens, share_stems=True)
+    batch = forward.training_batch([example.tree for example in examples], row_tokens)
     asked: dict[tuple[int, int], Target] = {}
     for example, places in zip(examples, batch.places, strict=True):
         for place, targets in zip(places, example.targets, strict=True):

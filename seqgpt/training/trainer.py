@@ -200,7 +200,12 @@ class Trainer(transformers.Trainer):
         if checkpoint is None and not self.owns_output_dir:
             _check_empty(directory)
         self.seqgpt.trained = True
-        output = super().train(checkpoint, trial, ignore_keys_for_eval)
+        if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
+            self.seqgpt.forward.pack()
+        try:
+            output = super().train(checkpoint, trial, ignore_keys_for_eval)
+        finally:
+            self.seqgpt.forward.unpack()
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
         self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
         self.seqgpt.model._is_accelerate_prepared = False  # type: ignore[assignment]

@@ -1,5 +1,6 @@
 """A tree computes what its branches compute one by one, whatever the architecture; where it does not, rows are used."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -70,14 +71,23 @@ def test_trees_packed_in_one_row_equal_each_alone(model_type, tiny):
     close(at_branches(forward, TREES, row_tokens=64), alone)
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("model_type", EXACT)
 @torch.no_grad()
-def test_trees_with_a_common_stem_equal_plain_rows(model_type, tiny):
+def test_batches_of_training_equal_plain_rows(model_type, packed, tiny):
+    """Trees whose prompts begin alike share their stem; in blocks or in rows."""
     model = tiny(model_type)
     trees = [*TREES, Tree([3, 4, 5, 8], [[7, 8], [12]]), Tree([3, 4, 9], [[10, 7]]), TREES[0]]
-    batch = model.forward.batch(trees, row_tokens=64, share_stems=True)
+    forward = TreeForward(copy.deepcopy(model.model))
+    if packed:
+        reason = forward.pack()
+        assert reason == (
+            "bloom computes attention by eager, not by exchangeable functions" if model_type == "bloom" else ""
+        )
+    batch = forward.training_batch(trees, row_tokens=20)
+    assert len(batch.blocks) == (3 if forward.packs else 0)
     assert int((batch.node != -1).sum()) < sum(map(len, trees))
-    logits = model.model(**model.forward.inputs(batch), use_cache=False).logits
+    logits = forward.model(**forward.inputs(batch), use_cache=False).logits
     for tree, places in zip(trees, batch.places, strict=True):
         spots = [logits[p.row, p.branch : p.branch + len(b)] for p, b in zip(places, tree.branches, strict=True)]
         close([torch.cat(spots)], [plain(model, tree)])

@@ -1,0 +1,48 @@
+"""Batches by tokens: every example once, no batch above its budget, as many batches in every epoch."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from seqgpt.errors import DataError
+from seqgpt.training.token_batches import TokenBatches
+from tests.strategies import quick
+
+
+def order_of(size):
+    return lambda epoch: np.random.default_rng(epoch).permutation(size)
+
+
+@quick
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=8, max_size=40),
+    budget=st.integers(20, 100),
+    epochs=st.integers(1, 4),
+    processes=st.integers(1, 4),
+)
+def test_every_example_comes_once_within_the_budget(sizes, budget, epochs, processes):
+    sizes = np.array(sizes)
+    order = order_of(len(sizes))
+    try:
+        batches = TokenBatches(order, lambda _: sizes, budget=budget, epochs=epochs, processes=processes)
+    except DataError:
+        assume(False)  # hardly two examples fit into a batch
+    for epoch in range(epochs):
+        batches.set_epoch(epoch)
+        drawn = list(batches)
+        assert len(drawn) == len(batches)
+        assert len(drawn) % processes == 0
+        assert [index for batch in drawn for index in batch] == order(epoch).tolist()
+        assert all(batch and (sizes[batch].sum() <= budget or len(batch) == 1) for batch in drawn)
+        assert list(batches) == drawn
+
+
+def test_a_batch_is_as_full_as_it_can_be():
+    batches = TokenBatches(lambda _: np.arange(6), lambda _: np.full(6, 10), budget=29, epochs=2)
+    assert list(batches) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_fewer_examples_than_processes():
+    with pytest.raises(DataError, match="2 examples in batches of 9 tokens cannot be shared evenly by 4 processes"):
+        TokenBatches(lambda _: np.arange(2), lambda _: np.ones(2, int), budget=9, epochs=1, processes=4)
