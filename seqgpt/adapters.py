@@ -50,7 +50,7 @@ class LoraConfig:
     r: int = 16
     alpha: float = 32.0
     dropout: float = 0.0
-    target_modules: Sequence[str] | None = None
+    target_modules: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.r < 1:
@@ -179,7 +179,7 @@ def add(
         r=config.r,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=[*(config.target_modules or ())] or "all-linear",
+        target_modules=config.target_modules or "all-linear",
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         trainable_token_indices=_marks(model, tokenizer) if train_marks else None,
         task_type=peft.TaskType.CAUSAL_LM,

@@ -151,7 +151,8 @@ class Trainer(transformers.Trainer):
             )
         if model.int8 and model.adapter is None:
             raise ModelError(
-                "8-bit weights cannot be trained: open the model again, without to_int8(), or with add_lora() before it."
+                "8-bit weights cannot be trained: open the model again, and leave to_int8() out, or call add_lora() "
+                "before it."
             )
         if model.adapter is not None and args.muon_learning_rate is not None:
             raise ConfigError("muon_learning_rate is for whole weight matrices: leave it out for an adapter.")
