@@ -73,9 +73,11 @@ class Adapter:
     """
 
     def __init__(self, model: PreTrainedModel, config: Any, base: Fingerprint) -> None:
-        self.base = base
         from peft import get_peft_model
 
+        from seqgpt.trained_tokens import lighten
+
+        self.base = base
         place, revision = config.base_model_name_or_path, config.revision
         config.base_model_name_or_path = config.revision = None
         was_training = model.training
@@ -83,6 +85,7 @@ class Adapter:
             # peft asks transformers for the old name of a property.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             self.peft: nn.Module = get_peft_model(model, config, _NAME)
+        lighten(self.peft)
         config.base_model_name_or_path, config.revision = place, revision
         for weight in self.weights:  # where the base is of another type, steps of marks would be rounded away
             weight.data = weight.data.float()

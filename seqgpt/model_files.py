@@ -260,6 +260,8 @@ def read_settings(file: Path) -> Settings:
 def write_settings(path: Path, settings: Settings) -> None:
     """Write the settings file into a model's folder."""
     record = {"format": _FORMAT, **settings._asdict(), "calibration": asdict(settings.calibration)}
+    if not settings.adapter:
+        del record["adapter"]
     (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -146,6 +146,24 @@ def test_what_was_computed_before_is_not_computed_after(trained):
     assert_alike(model.merge_adapter().predict(TEXT, WHO, threshold=0.0), changed)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_marks_cost_little_and_are_computed_as_peft_does(model_type, tied, plain, monkeypatch):
+    folder, found = plain(model_type, tied=tied), []
+    for light in (True, False):
+        with monkeypatch.context() as patch:
+            if not light:
+                patch.setattr("seqgpt.trained_tokens.lighten", lambda _: None)
+            model = move(SeqGPT.from_pretrained(folder).add_lora(r=2))
+        ids = torch.tensor([[3, *range(580, len(model.tokenizer)), 5, len(model.tokenizer) - 1]])
+        output = model.model(ids).logits
+        output.logsumexp(-1).square().sum().backward()
+        found.append([output, *(weight.grad for weight in model.adapter.weights)])
+    assert len(found[0]) == len(found[1])
+    for mine, theirs in zip(*found, strict=True):
+        assert (mine - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
 def test_only_the_layers_that_are_named(trained):
     model = SeqGPT.from_pretrained(trained).add_lora(target_modules=["q_proj", "v_proj"], seed=3)
     names = [name for name, weight in model.learner.named_parameters() if weight.requires_grad]
