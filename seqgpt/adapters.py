@@ -23,7 +23,7 @@ from transformers.pytorch_utils import Conv1D
 from seqgpt import fingerprint
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.fingerprint import Fingerprint
-from seqgpt.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, Source, cannot_open, expand
+from seqgpt.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, SETTINGS_FILE, Source, cannot_open, expand
 from seqgpt.templates.marks import MARKS
 
 FINGERPRINT_FILE = "base_fingerprint.safetensors"
@@ -271,7 +271,7 @@ def fetch(source: Source) -> Path:
     """
     if Path(source.name).is_dir():
         return Path(source.name)
-    wanted = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, FINGERPRINT_FILE, "seqgpt.json"]
+    wanted = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, FINGERPRINT_FILE, SETTINGS_FILE]
     try:
         return Path(snapshot_download(source.name, allow_patterns=wanted, **source.options))
     except Exception as error:  # as for whole models

@@ -323,3 +323,24 @@ def test_folders_that_lack_something(trained, tmp_path):
     (folder / "adapter_config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot open a model at"):
         SeqGPT.from_pretrained(folder)
+
+
+def test_an_adapter_on_the_hub(trained, tmp_path, monkeypatch):
+    """The hub is a folder here: what is asked of it is what it would be asked."""
+    hub = tmp_path / "hub"
+    move(SeqGPT.from_pretrained(trained).add_lora(r=2)).save_pretrained(hub)
+    asked = []
+
+    def snapshot(name, *, allow_patterns, revision=None):
+        asked.append((name, revision, sorted(allow_patterns)))
+        return str(hub)
+
+    monkeypatch.setattr("seqgpt.model_files.hf_hub_download", lambda _, file, revision: str(hub / file))
+    monkeypatch.setattr("seqgpt.adapters.snapshot_download", snapshot)
+    opened = SeqGPT.from_pretrained("someone/adapter", revision="v2")
+    assert torch.equal(logits(opened), logits(SeqGPT.from_pretrained(hub)))
+    assert asked == [("someone/adapter", "v2", sorted(file.name for file in hub.iterdir()))]
+    assert SeqGPT.from_pretrained(trained).load_adapter("someone/adapter").adapter
+    monkeypatch.setattr("seqgpt.adapters.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(OSError("no net")))
+    with pytest.raises(ModelError, match=r"cannot open a model at 'someone/adapter' \(no net\)"):
+        SeqGPT.from_pretrained("someone/adapter")

@@ -12,9 +12,10 @@
       sources: ["*"]
       examples: 200000
     training: {learning_rate: 1.0e-3, num_train_epochs: 2}
+    lora: {r: 16, alpha: 32}       # an adapter is trained, and the model of model.path stays as it is
 
 Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``; of ``mixture``, of
-``seqgpt.data.mixture.MixtureConfig``.
+``seqgpt.data.mixture.MixtureConfig``; of ``lora``, of ``LoraRun`` below.
 
 A config can have stages, one run after the other, each of which begins with the model that the one before left. What
 stands at the top level holds for all of them, as far as a stage does not say otherwise:
