@@ -335,7 +335,7 @@ def test_an_adapter_on_the_hub(trained, tmp_path, monkeypatch):
         asked.append((name, revision, sorted(allow_patterns)))
         return str(hub)
 
-    monkeypatch.setattr("seqgpt.model_files.hf_hub_download", lambda _, file, revision: str(hub / file))
+    monkeypatch.setattr("seqgpt.model_files.hf_hub_download", lambda _, file, **__: str(hub / file))
     monkeypatch.setattr("seqgpt.adapters.snapshot_download", snapshot)
     opened = SeqGPT.from_pretrained("someone/adapter", revision="v2")
     assert torch.equal(logits(opened), logits(SeqGPT.from_pretrained(hub)))
