@@ -82,7 +82,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
-    commands = parser.add_subparsers(metavar="predict | train | evaluate | data", parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="predict | train | evaluate | merge | data", parser_class=_Parser)
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
@@ -134,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--output", metavar="FILE.json", help="write the full report here")
     evaluate.set_defaults(run=_evaluate)
+
+    merge = commands.add_parser("merge", help="make one model of an adapter and its base")
+    merge.add_argument("adapter", metavar="ADAPTER", help="the folder or hub id of an adapter")
+    merge.add_argument("--base", help="folder or hub id of its base, if that moved")
+    merge.add_argument("--output", required=True, metavar="DIR", help="where the model is saved")
+    merge.set_defaults(run=_merge)
 
     add_data(commands, _Parser)
     return parser
@@ -230,6 +236,17 @@ def _evaluate(options: argparse.Namespace) -> None:
             "data_sets": [comparison.to_dict() for comparison in comparisons],
         }
         _write(options.output, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+
+
+def _merge(options: argparse.Namespace) -> None:
+    import torch
+
+    from seqgpt.model import SeqGPT
+
+    _quiet_loading()
+    model = SeqGPT.from_pretrained(options.adapter, base=options.base, device="cpu", dtype=torch.float32)
+    model.merge_adapter().save_pretrained(options.output)
+    _print(options.output)
 
 
 def _model_path(options: argparse.Namespace) -> str:

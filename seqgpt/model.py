@@ -13,6 +13,8 @@ from typing import Any, Unpack, cast, overload
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from seqgpt import adapters, fingerprint
+from seqgpt.adapters import Adapter, LoraConfig
 from seqgpt.calibration import LOWEST, Calibration, fit
 from seqgpt.composite.base import CompositeTask, Question, R, run
 from seqgpt.composite.literal import SchemaLiteral
@@ -28,7 +30,17 @@ from seqgpt.engine.sequential import SequentialDecoder
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ConfigError, DataError, ModelError, TextError
 from seqgpt.examples import Example
-from seqgpt.model_files import Settings, build, expand, find, load, make_folder, read_settings, write_settings
+from seqgpt.model_files import (
+    Settings,
+    Source,
+    build,
+    expand,
+    find,
+    load,
+    make_folder,
+    read_settings,
+    write_settings,
+)
 from seqgpt.model_template import default_settings, known_template, prepare
 from seqgpt.options import (
     Compat,
@@ -65,6 +77,8 @@ class SeqGPT:
         trained: False for a model that has not been trained on the template yet.
         threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
         calibration: The temperatures of its probabilities; saved with the model.
+        adapter: The LoRA adapter in the model; None if it has none.
+        source: Where its weights are, without the adapter; None if they are nowhere but in memory.
     """
 
     def __init__(
@@ -83,6 +97,8 @@ class SeqGPT:
         self.trained = trained
         self.calibration = calibration
         self.threshold = default_settings(self.template.name).threshold if threshold is None else threshold
+        self.adapter: Adapter | None = None
+        self.source: Source | None = Source(model.name_or_path, None, {}) if model.name_or_path else None
         prepare(model, tokenizer, self.template)
         self._parameters = sum(weight.numel() for weight in model.parameters())
 
@@ -97,10 +113,11 @@ class SeqGPT:
         dtype: torch.dtype | None = None,
         trust_remote_code: bool = False,
         use_safetensors: bool = True,
+        base: str | Path | None = None,
     ) -> SeqGPT:
         """Open a model: a folder, a run directory of the ``Trainer``, or a hub id.
 
-        A plain causal language model can be opened too, to be trained.
+        A plain causal language model can be opened too, to be trained; and an adapter, together with its base.
 
         Args:
             path_or_id: The folder or hub id. What is a ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes
@@ -112,9 +129,11 @@ class SeqGPT:
             dtype: Number type of the weights; by default bfloat16 on a GPU that has it, else float32.
             trust_remote_code: Run code that comes with the model.
             use_safetensors: Refuse weights in formats that can carry code.
+            base: Of an adapter: the folder or hub id of the model that it belongs on, if that moved.
 
         Raises:
-            ModelError: If there is no model, or it is of a template that this version does not know.
+            ModelError: If there is no model, or it is of a template that this version does not know; or an adapter
+                belongs on another base.
             ConfigError: If there is no such device or number type.
         """
         place = _device(device)
@@ -129,6 +148,20 @@ class SeqGPT:
                 f"the model at {str(path_or_id)!r} is of template {said.template!r}, not {template!r}: leave it out."
             )
         known_template(said.template)  # first: the weights may be large
+        if said.adapter:
+            folder = adapters.fetch(source)
+            name, of_base = (base, None) if base is not None else adapters.find_base(folder)
+            return cls.from_pretrained(
+                name,
+                template=said.template,
+                revision=of_base,
+                device=place,
+                dtype=dtype,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=use_safetensors,
+            ).load_adapter(folder)
+        if base is not None:
+            raise ConfigError(f"base is for adapters, and {str(path_or_id)!r} is a whole model: leave it out.")
         tokenizer, model = load(
             source,
             dtype=dtype or _default_dtype(place),
@@ -145,6 +178,7 @@ class SeqGPT:
             threshold=said.threshold,
             calibration=said.calibration,
         )
+        opened.source = source
         cast(torch.nn.Module, opened.model).to(place)
         opened.model.eval()
         return opened
@@ -178,20 +212,145 @@ class SeqGPT:
     def save_pretrained(self, path: str | Path) -> None:
         """Save weights (safetensors), tokenizer and settings to a folder that ``from_pretrained`` opens.
 
+        Of a model with an adapter, the adapter is saved alone, and where its base is.
+
         Raises:
             ModelError: If there is no such folder, and none can be made.
         """
-        if self.int8:
+        if self.int8 and self.adapter is None:
             raise ModelError("8-bit weights are not saved: save the model before to_int8().")
         path = expand(path)
         make_folder(path)
-        self.model.save_pretrained(path)
+        if self.adapter is not None:
+            self.adapter.save(path)
+        else:
+            self.model.save_pretrained(path)
+            self.source = Source(str(path), None, {})
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: tokenizer, template, threshold, calibration, and ``trained``."""
-        self.tokenizer.save_pretrained(path)
-        write_settings(path, Settings(self.template.name, self.trained, self.threshold, self.calibration))
+        """Save what stands beside the weights: template, threshold, calibration, ``trained``, and the tokenizer.
+
+        An adapter takes that of its base, which it is checked to have.
+        """
+        if self.adapter is None:
+            self.tokenizer.save_pretrained(path)
+        settings = Settings(self.template.name, self.trained, self.threshold, self.calibration)
+        write_settings(path, settings._replace(adapter=self.adapter is not None))
+
+    def add_lora(
+        self,
+        r: int = 16,
+        alpha: float = 32.0,
+        dropout: float = 0.0,
+        target_modules: Sequence[str] | None = None,
+        *,
+        seed: int = 0,
+    ) -> SeqGPT:
+        """Put a new LoRA adapter into the model: then it alone is trained and saved, and all other weights stay.
+
+        Until it is trained, the model computes what it did. If the model is not trained on its template yet, the
+        embeddings of the marks are trained and saved with the adapter.
+
+        Args:
+            r: Rank of the change of each weight matrix.
+            alpha: The change is scaled by ``alpha / r``.
+            dropout: Probability that an input of the adapter is left out in training.
+            target_modules: Names of the layers that get one, or what their names end with behind a dot; by default all
+                linear layers but the output embeddings.
+            seed: Seed of the adapter's weights.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ModelError: If the model has an adapter already, has 8-bit weights, is saved nowhere, or lacks such layers.
+            ConfigError: If a value is out of its range.
+        """
+        names = (
+            None if target_modules is None else target_modules if isinstance(target_modules, str) else [*target_modules]
+        )
+        config = LoraConfig(r, alpha, dropout, cast(Any, names))
+        self._check_takes_adapter("add_lora()")
+        if self.adapter is not None:
+            raise ModelError("the model has an adapter already: train that one, or merge_adapter() first.")
+        if self.source is None:
+            raise ModelError(
+                "the weights of this model are in no folder, and an adapter is saved without them: "
+                "save_pretrained(folder) first."
+            )
+        self.adapter = adapters.add(
+            self.model, self.tokenizer, config, source=self.source, train_marks=not self.trained, seed=seed
+        )
+        self._forget_layers()
+        return self
+
+    def load_adapter(self, path: str | Path) -> SeqGPT:
+        """Put a saved adapter on the model, in place of another one if it has one.
+
+        The adapter brings its threshold and calibration.
+
+        Args:
+            path: A folder or hub id.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ModelError: If there is no adapter, or it belongs on another model.
+        """
+        source = find(path, revision=None, use_safetensors=True)
+        said = read_settings(source.settings) if source.settings else None
+        if said is None or not said.adapter:
+            raise ModelError(f"{str(path)!r} is no adapter: open it with SeqGPT.from_pretrained.")
+        self._check_takes_adapter("load_adapter()")
+        if said.template != self.template.name:
+            raise ModelError(
+                f"the adapter at {str(path)!r} is of template {said.template!r}, and the model of "
+                f"{self.template.name!r}: put it on the model that it was trained on."
+            )
+        folder = adapters.fetch(source)
+        base = fingerprint.take(self.model, self.tokenizer) if self.adapter is None else self.adapter.base
+        adapters.check_base(folder, base)
+        if self.adapter is not None:
+            self.adapter.remove()
+            self.adapter = None
+        self.adapter = adapters.load(self.model, folder, base)
+        self.trained, self.threshold, self.calibration = said.trained, said.threshold, said.calibration
+        self._forget_layers()
+        return self
+
+    def merge_adapter(self) -> SeqGPT:
+        """Add the adapter to the weights of the model, which is then one without adapters, and as fast.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ModelError: If there is no adapter, or the weights have 8 bits.
+        """
+        if self.adapter is None:
+            raise ModelError("the model has no adapter to merge: add_lora() or load_adapter(folder) first.")
+        if self.int8:
+            raise ModelError("8-bit weights take no adapter: open it again, merge_adapter(), and then to_int8().")
+        self.adapter.merge()
+        self.adapter = self.source = None
+        self._forget_layers()
+        return self
+
+    def _check_takes_adapter(self, call: str) -> None:
+        if self.int8:
+            raise ModelError(f"8-bit weights take no adapter: open the model again, {call}, and then to_int8().")
+
+    def _forget_layers(self) -> None:
+        """Forget what holds layers of the model that are others now."""
+        for name in ("forward", "_answering"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def learner(self) -> torch.nn.Module:
+        """What a trainer trains: the model, or, with an adapter in it, the same as peft knows it."""
+        return self.model if self.adapter is None else self.adapter.peft
 
     @overload
     def predict(self, text: str, task: Labels, **options: Unpack[OptionKeywords]) -> Extraction: ...  # type: ignore[overload-overlap]
@@ -407,7 +566,7 @@ class SeqGPT:
         """Compute with 8-bit weights from now on, on a CPU: about twice as fast for models of 25M and more.
 
         Scores differ by about a hundredth from those of float32, and a little with what else is in a batch. The model
-        can then be neither trained nor saved.
+        can then be neither trained nor saved; but an adapter that it has can, and stays float32.
 
         Returns:
             The model itself.
@@ -417,7 +576,7 @@ class SeqGPT:
         """
         if not self.int8:
             _ = self.forward  # tested while it computes exactly
-            quantize(self.model)
+            quantize(self.model, keep=self.adapter.layers if self.adapter else ())
         return self
 
     @contextmanager

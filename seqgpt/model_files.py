@@ -28,6 +28,10 @@ from seqgpt.errors import ConfigError, ModelError, did_you_mean
 SETTINGS_FILE = "seqgpt.json"
 """Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
 
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""As peft calls them."""
+
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _PICKLES = "pytorch_model*.bin"
@@ -41,12 +45,14 @@ class Settings(NamedTuple):
         trained: The model is trained on it.
         threshold: What the probability of a span, or of one label of several, must exceed.
         calibration: The temperatures of its probabilities.
+        adapter: What lies beside them is an adapter, not a whole model.
     """
 
     template: str
     trained: bool = True
     threshold: float = DEFAULT_THRESHOLD
     calibration: Calibration = Calibration()
+    adapter: bool = False
 
 
 class Source(NamedTuple):
@@ -113,6 +119,9 @@ def check_folder(path: Path, *, use_safetensors: bool) -> None:
     """
     if not path.exists():
         raise ModelError(f"there is no folder {str(path)!r}: check the path, or give a hub id as a string.")
+    if (path / ADAPTER_CONFIG).is_file() and not (path / "config.json").is_file():
+        _check_adapter(path)
+        return
     if not (path / "config.json").is_file():
         raise ModelError(f"{str(path)!r} is not a model, because it has no config.json: {_without_config(path)}")
     if not any((path / name).is_file() for name in _TOKENIZER_FILES):
@@ -126,6 +135,16 @@ def check_folder(path: Path, *, use_safetensors: bool) -> None:
             f"{str(path)!r} has its weights as a pickle, which can run code when it is read: if you trust it, open it "
             "with use_safetensors=False and save it again."
         )
+
+
+def _check_adapter(path: Path) -> None:
+    if not (path / SETTINGS_FILE).is_file():
+        raise ModelError(
+            f"{str(path)!r} is an adapter that seqgpt did not save: it has no {SETTINGS_FILE}. Merge it into its model "
+            "with peft, and open that."
+        )
+    if not (path / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(f"{str(path)!r} has no weights: copy {ADAPTER_WEIGHTS} to it.")
 
 
 def load(
@@ -148,7 +167,7 @@ def load(
             **source.options,
         )
     except Exception as error:  # files of others fail in many ways: OSError, KeyError, SafetensorError, …
-        raise _cannot_open(source.name, error) from error
+        raise cannot_open(source.name, error) from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModelError(
@@ -204,7 +223,7 @@ def fetch_settings(model_id: str, revision: str | None = None) -> Source:
     except EntryNotFoundError:
         return Source(model_id, None, options)
     except Exception as error:  # OSError, ValueError, and several that are neither
-        raise _cannot_open(model_id, error) from error
+        raise cannot_open(model_id, error) from error
 
 
 def read_settings(file: Path) -> Settings:
@@ -230,8 +249,9 @@ def read_settings(file: Path) -> Settings:
     said = Settings(**{"template": None, **known})
     if not isinstance(said.template, str):
         raise ModelError(f"{file} names no template: {again}")
-    if not isinstance(said.trained, bool):
-        raise ModelError(f"{file} says {said.trained!r} of trained, not true or false: {again}")
+    for name in ("trained", "adapter"):
+        if not isinstance(getattr(said, name), bool):
+            raise ModelError(f"{file} says {getattr(said, name)!r} of {name}, not true or false: {again}")
     if type(said.threshold) not in (int, float) or not 0 <= said.threshold < 1:
         raise ModelError(f"{file} says {said.threshold!r} of threshold, not a probability below 1: {again}")
     return said
@@ -240,6 +260,8 @@ def read_settings(file: Path) -> Settings:
 def write_settings(path: Path, settings: Settings) -> None:
     """Write the settings file into a model's folder."""
     record = {"format": _FORMAT, **settings._asdict(), "calibration": asdict(settings.calibration)}
+    if not settings.adapter:
+        del record["adapter"]
     (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -250,7 +272,8 @@ def _must_be_a_folder(path_or_id: str | Path) -> bool:
     return path_or_id.count("/") > 1 or path_or_id.startswith((".", "/", "~"))
 
 
-def _cannot_open(name: str, error: Exception) -> ModelError:
+def cannot_open(name: str, error: Exception) -> ModelError:
+    """Return the error for a model that cannot be opened, in a folder or on the hub."""
     reason = _first_line(error).rstrip(".:")
     if Path(name).exists():
         return ModelError(f"cannot open a model at {name!r}: {reason}")

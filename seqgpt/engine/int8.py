@@ -9,18 +9,23 @@ than float32 (docs/experiments.md); this file is all that depends on them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from seqgpt.errors import ModelError
 
 
-def quantize(model: PreTrainedModel) -> None:
+def quantize(model: PreTrainedModel, keep: Collection[nn.Module] = ()) -> None:
     """Make all linear layers but the output embeddings 8-bit ones, in place.
+
+    Args:
+        model: The model.
+        keep: Layers that stay as they are, to be trained; then gradients pass through the others.
 
     Raises:
         ModelError: If the model is not on a CPU, or this version of PyTorch cannot do it.
@@ -35,12 +40,15 @@ def quantize(model: PreTrainedModel) -> None:
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Conv1D):
             model.set_submodule(name, _linear(layer))
-    head = model.get_output_embeddings()
-    names = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
+    spared = {id(layer) for layer in (*model.get_output_embeddings().modules(), *keep)}
+    names = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and id(layer) not in spared}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecation, see above
         quantize_dynamic: Any = torch.ao.quantization.quantize_dynamic
         quantize_dynamic(model, names, torch.qint8, inplace=True)
+    if keep:
+        for name in names:
+            model.set_submodule(name, Through(model.get_submodule(name)))
 
 
 def is_quantized(model: PreTrainedModel) -> bool:
@@ -56,3 +64,33 @@ def _linear(layer: Conv1D) -> nn.Linear:
         linear.weight.copy_(layer.weight.T)
         linear.bias.copy_(layer.bias)
     return linear
+
+
+class Through(nn.Module):
+    """An 8-bit layer through which gradients pass to its inputs, as if these were not rounded.
+
+    It is not among the modules' weights: whoever loads those of an adapter into a model does not ask for it.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self._packed_params = layer._packed_params._packed_params
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Compute the layer for inputs [..., D]."""
+        return _StraightThrough.apply(inputs, self._packed_params)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _StraightThrough(torch.autograd.Function):
+    """PyTorch's 8-bit product has no gradient; that of the product with the weights as they are rounded is taken."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, packed: Any) -> Tensor:
+        ctx.packed = packed
+        return torch.ops.quantized.linear_dynamic(inputs.float(), packed, reduce_range=True).to(inputs.dtype)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (outputs,) = gradients
+        weight, _ = torch.ops.quantized.linear_unpack(ctx.packed)
+        return (outputs.float() @ weight.dequantize()).to(outputs.dtype), None

@@ -12,9 +12,10 @@
       sources: ["*"]
       examples: 200000
     training: {learning_rate: 1.0e-3, num_train_epochs: 2}
+    lora: {r: 16, alpha: 32}       # an adapter is trained, and the model of model.path stays as it is
 
 Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``; of ``mixture``, of
-``seqgpt.data.mixture.MixtureConfig``.
+``seqgpt.data.mixture.MixtureConfig``; of ``lora``, of ``LoraRun`` below.
 
 A config can have stages, one run after the other, each of which begins with the model that the one before left. What
 stands at the top level holds for all of them, as far as a stage does not say otherwise:
@@ -37,6 +38,7 @@ from typing import Any
 
 import yaml
 
+from seqgpt.adapters import LoraConfig
 from seqgpt.data.mixture_config import MixtureConfig, load_mixture_config
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.examples import OnBadRow
@@ -93,6 +95,21 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class LoraRun(LoraConfig):
+    """The adapter that is trained in place of the model.
+
+    Attributes:
+        r: As all the following but the last in :class:`seqgpt.adapters.LoraConfig`.
+        alpha: See there.
+        dropout: See there.
+        target_modules: See there.
+        int8: Compute with 8-bit weights of the base while training, on a CPU.
+    """
+
+    int8: bool = False
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One training run."""
 
@@ -101,6 +118,7 @@ class RunConfig:
     data: DataConfig
     training: dict[str, Any] = field(default_factory=dict)
     mixture: MixtureConfig | None = None
+    lora: LoraRun | None = None
 
     def to_yaml(self) -> str:
         """Return the run as YAML."""
@@ -166,7 +184,7 @@ def _parts(file: YamlFile) -> Iterator[YamlFile]:
         file.problem(STAGES, f"{STAGES!r} is {stages!r}: name at least one stage, and write what it does below it")
         return
     common = {key: value for key, value in file.values.items() if key != STAGES}
-    output_dir, model = common.get("output_dir"), common.get("model")
+    output_dir, model, adapter = common.get("output_dir"), common.get("model"), False
     for name, stage in stages.items():
         where = f"{STAGES}.{name}"
         if not isinstance(stage, dict) or not str(name).isidentifier():
@@ -183,6 +201,7 @@ def _parts(file: YamlFile) -> Iterator[YamlFile]:
             merged["data"] = {key: value for key, value in (merged.get("data") or {}).items() if key != "train"}
         elif "train" in (stage.get("data") or {}):
             merged.pop("mixture", None)
+        adapter = _of_one_adapter(file, where, stage, merged, adapter)
         directory = str(Path(output_dir) / str(name)) if isinstance(output_dir, str) and output_dir else output_dir
         yield file.part(where, merged | {"output_dir": directory, "model": model})
         model = {"path": directory}
@@ -219,7 +238,30 @@ def _run(file: YamlFile) -> RunConfig:
             "training.replace_mentions", "'training.replace_mentions' is not possible with a mixture: leave it out"
         )
     made = _mixture(file, mixture) if mixes else None
-    return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training, made)
+    lora = _lora(file, model) if file.values.get("lora") is not None else None
+    return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training, made, lora)
+
+
+def _lora(file: YamlFile, model: Mapping[str, Any]) -> LoraRun | None:
+    if not model.get("path"):
+        file.problem("lora", "'lora' needs model.path: an adapter belongs on a model that is there")
+    try:
+        return LoraRun(**read_section(file, "lora", LoraRun))
+    except ConfigError as error:
+        file.problem("lora", f"lora: {str(error).rstrip('.')}")
+        return None
+
+
+def _of_one_adapter(file: YamlFile, where: str, stage: Mapping[str, Any], merged: dict[str, Any], before: bool) -> bool:
+    """Let the stages after one with an adapter train that one; return whether there is one now."""
+    if before:
+        merged.pop("lora", None)
+        if "lora" in stage:
+            inner = f"{where}.lora"
+            file.problem(
+                inner, f"{inner!r} comes too late: the adapter of the stage before is trained on; leave it out"
+            )
+    return before or merged.get("lora") is not None
 
 
 def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:

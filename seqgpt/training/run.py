@@ -32,11 +32,11 @@ from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextErr
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE, build, find
+from seqgpt.model_files import SETTINGS_FILE, build, find, read_settings
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
 
@@ -83,6 +83,7 @@ def run_training(config: RunConfig) -> SeqGPT:
     arguments = config.arguments()
     if checkpoint is None:
         _check_start(config.model)
+        _check_lora(config)
     examples = _examples(config, arguments.seed)
     held_out = {
         title: _read(name, "validation", config.data, config.data.eval_limit)
@@ -93,6 +94,7 @@ def run_training(config: RunConfig) -> SeqGPT:
         if checkpoint
         else _start(config.model, examples or _of_each_source(config), arguments.seed)
     )
+    model = _with_lora(model, config.lora, arguments.seed)
     if config.data.on_bad_row == "skip":
         if not config.mixture:  # which leaves them out by itself
             checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
@@ -299,6 +301,26 @@ def _check_start(config: ModelConfig) -> None:
             build(config.config or {}, vocab_size=config.vocab_size, **none)
     else:
         find(config.path, revision=None, use_safetensors=True)
+
+
+def _check_lora(config: RunConfig) -> None:
+    """Refuse a second adapter, before any data is read."""
+    if config.lora and config.model.path:
+        settings = find(config.model.path, revision=None, use_safetensors=True).settings
+        if settings and read_settings(settings).adapter:
+            raise ConfigError(
+                f"model.path {config.model.path!r} has an adapter already: leave lora out to train that one, or merge "
+                "it first, with `seqgpt merge`."
+            )
+
+
+def _with_lora(model: SeqGPT, config: LoraRun | None, seed: int) -> SeqGPT:
+    """Return the model with the adapter that is to be trained: a new one, or that of the checkpoint."""
+    if config is None:
+        return model
+    if model.adapter is None:
+        model.add_lora(config.r, config.alpha, config.dropout, config.target_modules, seed=seed)
+    return model.to_int8() if config.int8 else model
 
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:

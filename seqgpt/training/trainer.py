@@ -25,6 +25,7 @@ from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextErro
 from seqgpt.evaluation.report import Report, by_kind, evaluate
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
+from seqgpt.model_files import Source
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import NONE, MarksTemplate
@@ -148,8 +149,13 @@ class Trainer(transformers.Trainer):
                 f"models of template {model.template.name!r} can be asked, but not trained here: start from a plain "
                 "causal language model, or from one of the library's own template."
             )
-        if model.int8:
-            raise ModelError("8-bit weights cannot be trained: open the model again, without to_int8().")
+        if model.int8 and model.adapter is None:
+            raise ModelError(
+                "8-bit weights cannot be trained: open the model again, and leave to_int8() out, or call add_lora() "
+                "before it."
+            )
+        if model.adapter is not None and args.muon_learning_rate is not None:
+            raise ConfigError("muon_learning_rate is for whole weight matrices: leave it out for an adapter.")
         training_set = (
             train_dataset if isinstance(train_dataset, MixtureSet) else _training_set(train_dataset, model, args)
         )
@@ -158,10 +164,10 @@ class Trainer(transformers.Trainer):
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
-        if model.model.dtype in (torch.bfloat16, torch.float16):
+        if model.adapter is None and model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
-            model=model.model,
+            model=cast(Any, model.learner),
             args=args,
             train_dataset=training_set,
             eval_dataset=None if eval_dataset is None else cast(Any, _eval_sets(eval_dataset, model)),
@@ -207,10 +213,12 @@ class Trainer(transformers.Trainer):
         finally:
             self.seqgpt.forward.unpack()
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
-        self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
-        self.seqgpt.model._is_accelerate_prepared = False  # type: ignore[assignment]
-        self.seqgpt.model.eval()
+        self.accelerator.unwrap_model(self.seqgpt.learner, keep_fp32_wrapper=False)
+        self.seqgpt.learner._is_accelerate_prepared = False  # type: ignore[assignment]
+        self.seqgpt.learner.eval()
         self.save_model()
+        if self.seqgpt.adapter is None:
+            self.seqgpt.source = Source(str(directory), None, {})
         return output
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
@@ -322,9 +330,13 @@ class Trainer(transformers.Trainer):
         super()._issue_warnings_after_load(load_result)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        super()._save(output_dir, state_dict)
+        folder = Path(str(output_dir or self.args.output_dir))
+        if self.seqgpt.adapter is None:
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            make_directory(folder)
+            self.seqgpt.adapter.save(folder, state_dict)
         if self.args.should_save:
-            folder = Path(str(output_dir or self.args.output_dir))
             (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle, which nothing here reads
             self.seqgpt.save_settings(folder)
 

@@ -88,7 +88,7 @@ def test_problems_of_stages_are_told_with_their_lines(tmp_path):
         load_stages(path)
     assert [line.removeprefix("  - ") for line in str(raised.value).splitlines()[1:]] == [
         "unknown key 'training.warmup' (line 9). Did you mean 'warmup_steps'?",
-        "unknown key 'stages.finetune.modle' (line 17). A stage has data, training, mixture.",
+        "unknown key 'stages.finetune.modle' (line 17). A stage has data, training, mixture, lora.",
         "unknown key 'training.num_train_epoch' (line 16). Did you mean 'num_train_epochs'?",
         "'stages.last' is no stage: give it a name of letters, and write its sections below it (line 18).",
     ]
@@ -218,7 +218,7 @@ def test_overrides(tmp_path):
         ),
         ("eval_limt=3", "a.yaml: unknown key 'eval_limt' in 'eval_limt=3'. Did you mean 'data.eval_limit'?"),
         ("modl={}", "a.yaml: unknown key 'modl' in 'modl={}'. Did you mean 'model'?"),
-        ("zzz=3", "a.yaml: unknown key 'zzz' in 'zzz=3'. Known are output_dir, model, data, training, mixture."),
+        ("zzz=3", "a.yaml: unknown key 'zzz' in 'zzz=3'. Known are output_dir, model, data, training, mixture, lora."),
         ("training.sed=3", "a.yaml: unknown key 'training.sed'. Did you mean 'seed'?"),
         ("training.seed=x", "a.yaml: 'training.seed' is 'x': give a whole number."),
         ("training.learning_rate=x", "a.yaml: 'training.learning_rate' is 'x': give a number."),

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from tests.training.conftest import make_model
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN = """\
 import json, os, sys
-from seqgpt import Trainer
+from seqgpt import SeqGPT, Trainer
 from seqgpt.data.sample import load_sample
 from seqgpt.training.arguments import TrainingArguments
 from tests.training.conftest import make_model
@@ -29,7 +31,10 @@ args = TrainingArguments(
     save_strategy="no",
     ddp_find_unused_parameters=False,
 )
-trainer = Trainer(make_model(), args, load_sample("train")[:16])
+model = make_model()
+if sys.argv[2:] == ["lora"]:
+    model = SeqGPT.from_pretrained(os.environ["BASE"]).add_lora(r=4)
+trainer = Trainer(model, args, load_sample("train")[:16])
 trainer.train()
 if trainer.is_world_process_zero():
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -39,16 +44,18 @@ if trainer.is_world_process_zero():
 
 
 @pytest.mark.slow
-def test_two_processes_are_one(tmp_path):
+@pytest.mark.parametrize("lora", [False, True])
+def test_two_processes_are_one(lora, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(RUN, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "BASE": str(tmp_path / "base")}
+    make_model().save_pretrained(tmp_path / "base")
     for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"])):
-        command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name), *["lora"][: int(lora)]]
         done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / name / "losses.json").read_text()) for name in ("one", "two"))
     assert len(one) == 6
     assert two == pytest.approx(one, abs=1e-5)
-    left, right = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    left, right = (load_file(tmp_path / name / f"{'adapter_' * lora}model.safetensors") for name in ("one", "two"))
     assert all(left[name].allclose(right[name], atol=1e-5) for name in left)
