@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from seqgpt.data.draws import Uniform, sample, shuffle
-from seqgpt.data.label_book import LabelBook, too_close
+from seqgpt.data.label_book import LabelBook, LabelTable, too_close
 from seqgpt.errors import ConfigError
 from seqgpt.examples import Example
 from seqgpt.results import Classification, Extraction
@@ -136,10 +136,11 @@ def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentat
         uniform: Gives the random numbers; as many are taken as are needed.
     """
     labels, single_label = task.labels, task.single_label
+    table = book.table(labels)
     drop = allow = False
     if options.all_negative and len(held) < len(labels) and book.closed:
         # Of a single-label task without its answer, "other" would be right.
-        if not (single_label and book.table(labels).residual):
+        if not (single_label and table.residual):
             drop, allow = uniform() < options.all_negative, uniform() < options.all_negative
     none = task.none or (single_label and bool(held) and (drop or allow))
     way = uniform() if options.rewords else 1.0
@@ -147,31 +148,29 @@ def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentat
     translate = not describe and way < options.descriptions + options.translated
     hide = not (describe or translate) and way < options.descriptions + options.translated + options.opaque
     descriptions = task.descriptions or (book.descriptions if describe else _NO_DESCRIPTIONS)
-    names = _one_of(book.table(labels).translations, uniform) if translate else None
+    others = len(table.wordings) - 1 if translate else 0
+    wording = 1 + int(uniform() * others) if others else 0
     if single_label and not (descriptions or hide):
         if not drop:
-            return _whole(names or labels, none)
+            return _whole(table, wording, none)
         kept = [i for i in range(len(labels)) if i not in held]
     else:
-        kept = _kept(task, held, () if drop else held, book, options, uniform)
+        kept = _kept(held, () if drop else held, table, book.closed, options, uniform)
         shuffle(kept, uniform)
     foreign = () if book.closed or single_label else _foreign(task, book, options, uniform)
     own = tuple([labels[i] for i in kept])
     if hide and book.closed:
         said = tuple(task.descriptions.get(label) or book.descriptions.get(label) or label for label in own)
         return Shown(tuple(kept), _opaque_names(len(own), uniform), said, none=none)
-    words = tuple([names[i] for i in kept]) if names else own
+    words = tuple([table.wordings[wording][i] for i in kept]) if wording else own
     said = tuple([descriptions.get(label, "") for label in own]) if descriptions else ("",) * len(own)
     return Shown(tuple(kept), words, said, foreign, none)
 
 
-def _one_of(names: Sequence[tuple[str, ...]], uniform: Uniform) -> tuple[str, ...] | None:
-    return names[int(uniform() * len(names))] if names else None
-
-
 @lru_cache(maxsize=4096)
-def _whole(labels: tuple[str, ...], none: bool) -> Shown:
-    return Shown(tuple(range(len(labels))), labels, ("",) * len(labels), none=none)
+def _whole(table: LabelTable, wording: int, none: bool) -> Shown:
+    words = table.wordings[wording]
+    return Shown(tuple(range(len(words))), words, ("",) * len(words), none=none)
 
 
 def apply(example: Example, shown: Shown) -> Example:
@@ -197,10 +196,10 @@ def held_numbers(example: Example) -> list[int]:
 
 
 def _kept(
-    task: Asked,
     held: Sequence[int],
     right: Sequence[int],
-    book: LabelBook,
+    table: LabelTable,
+    closed: bool,
     options: Augmentation,
     uniform: Uniform,
 ) -> list[int]:
@@ -208,33 +207,26 @@ def _kept(
 
     What a label that holds implies is not shown as absent, as long as there is something else to show.
     """
-    every = range(len(task.labels))
+    every = range(len(table))
     holding = set(held)
-    if held and book.closed:
-        implied = book.table(task.labels).implied
+    if closed:
         for i in held:
-            holding |= implied[i]
+            holding |= table.implied[i]
     absent = [i for i in every if i not in holding] or [i for i in every if i not in held]
     room = max(options.max_labels - len(right), 1)
     if len(absent) <= room:
         return [*right, *absent]
     if not options.negatives:
         return [*right, *sample(absent, room, uniform)]
-    return [*right, *_negatives(task.labels, held, absent, room, book, uniform)]
+    return [*right, *_negatives(held, absent, room, table, uniform)]
 
 
 def _negatives(
-    labels: tuple[str, ...],
-    held: Sequence[int],
-    absent: Sequence[int],
-    number: int,
-    book: LabelBook,
-    uniform: Uniform,
+    held: Sequence[int], absent: Sequence[int], number: int, table: LabelTable, uniform: Uniform
 ) -> list[int]:
     """Draw some absent labels, fewer than there are."""
     free = set(absent)
     found: list[int] = []
-    table = book.table(labels)
     sums = table.sums
     while len(found) < number:
         way = uniform()

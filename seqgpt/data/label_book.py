@@ -36,6 +36,9 @@ class LabelTable:
         self._book = book
         self._alike: dict[int, list[int]] = {}
 
+    def __len__(self) -> int:
+        return len(self._labels)
+
     @cached_property
     def sums(self) -> list[int]:
         """How often they hold, added up."""
@@ -55,12 +58,12 @@ class LabelTable:
         return any(_RESIDUAL.search(label) for label in self._labels)
 
     @cached_property
-    def translations(self) -> list[tuple[str, ...]]:
-        """Their names in each of the other languages that all of them have."""
+    def wordings(self) -> list[tuple[str, ...]]:
+        """Their own words, and their names in each of the other languages that all of them have."""
         entries = [self._book.entries.get(label) for label in self._labels]
         known = set.intersection(*(set(entry.names if entry else ()) for entry in entries)) - {self._book.language}
         named = [tuple(entry.names[language] for entry in entries if entry) for language in sorted(known)]
-        return [names for names in named if len(set(names)) == len(names)]
+        return [self._labels, *(names for names in named if len(set(names)) == len(names))]
 
     def alike(self, label: int) -> list[int]:
         """Return the labels by number, the most like a given one first, by the pairs of letters that they share."""
@@ -101,6 +104,8 @@ class LabelBook:
         self._counts = Counter(counts or {})
         self.descriptions = {label: entry.description for label, entry in self.entries.items() if entry.description}
         self._tables: dict[tuple[str, ...], LabelTable] = {}
+        self._latest: tuple[str, ...] = ()
+        self._latest_table = LabelTable((), self)
 
     def count(self, label: str) -> int:
         """Return how often a label holds."""
@@ -108,12 +113,13 @@ class LabelBook:
 
     def table(self, labels: tuple[str, ...]) -> LabelTable:
         """Return what is known of the labels of a set together."""
-        table = self._tables.get(labels)
-        if table is None:
-            if len(self._tables) >= _TABLES:  # examples that bring their own labels
-                self._tables.clear()
-            table = self._tables[labels] = LabelTable(labels, self)
-        return table
+        if labels is not self._latest:  # where all examples have the same ones, these need not be hashed every time
+            if labels not in self._tables:
+                if len(self._tables) >= _TABLES:  # examples that bring their own labels
+                    self._tables.clear()
+                self._tables[labels] = LabelTable(labels, self)
+            self._latest, self._latest_table = labels, self._tables[labels]
+        return self._latest_table
 
     @cached_property
     def pool(self) -> tuple[list[str], list[int]]:

@@ -21,7 +21,7 @@ from seqgpt.errors import DataError
 from seqgpt.examples import Example
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
-from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, Step, read_answers
+from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, read_answers
 
 STORE_VERSION = 2
 """Raised whenever other numbers are written for the same examples, so that what was written before is not used."""
@@ -124,7 +124,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     (folder / "labels.json").write_text(described, encoding="utf-8")
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path) -> Any:
     return np.asarray(np.load(path, mmap_mode="r"))  # without the slow indexing of np.memmap
 
 
@@ -151,8 +151,8 @@ def _pack(answers: Answers) -> list[int]:
         numbers += (len(label.begins), *label.begins, len(label.paths))
         for path in label.paths:
             numbers += (len(path.tokens), *path.tokens, len(path.steps))
-            for step in path.steps:
-                numbers += (step.offset, len(step.options), *step.options, len(step.right), *step.right)
+            for offset, options, right in path.steps:
+                numbers += (offset, len(options), *options, len(right), *right)
     return numbers
 
 
@@ -173,10 +173,10 @@ def _unpack(numbers: list[int], *, extracts: bool, single_label: bool) -> Answer
             steps = []
             asked, at = numbers[at], at + 1
             for _ in range(asked):
-                options, after = _list(numbers, at + 1)
-                right, after = _list(numbers, after)
-                steps.append(Step(numbers[at], options, right))
-                at = after
+                middle = at + 2 + numbers[at + 1]
+                end = middle + 1 + numbers[middle]
+                steps.append((numbers[at], numbers[at + 2 : middle], numbers[middle + 1 : end]))
+                at = end
             paths.append(SpanPath(tokens, steps))
         spans.append(LabelSpans(first, paths))
     return Answers("extract", False, prompt, held, begins, spans)

@@ -42,6 +42,7 @@ from seqgpt.templates.marks import (
 Tokens = Sequence[int]
 
 _NOTHING: frozenset[int] = frozenset()
+_CHOICES = 10_000  # answers of whole label sets that are remembered
 _TASKS: list[tuple[TaskKind, bool]] = [("extract", False), ("classify", False), ("classify", True)]  # and single_label
 
 
@@ -78,12 +79,8 @@ class Encoded(NamedTuple):
     targets: tuple[tuple[Target, ...], ...]
 
 
-class Step(NamedTuple):
-    """A question within a span: which tokens may follow its first ``offset`` tokens, and which do in some span."""
-
-    offset: int
-    options: Tokens
-    right: Tokens
+Step = tuple[int, Tokens, Tokens]
+"""A question within a span: after how many of its tokens, which may follow there, and which do in some span."""
 
 
 class SpanPath(NamedTuple):
@@ -179,8 +176,7 @@ def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -
 def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0) -> Encoded:
     """Put an example together with its labels as they are shown."""
     prompt = [*answers.prompt, words.openings[answers.kind, answers.single_label]]
-    described = any(shown.descriptions)
-    if described:
+    if any(shown.descriptions):
         for word, description in zip(shown.words, shown.descriptions, strict=True):
             prompt += words.described(word, description) if description else ()
     if shown.none:
@@ -191,7 +187,7 @@ def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weigh
         return Encoded(Tree(prompt, branches), several)
     held, kept = answers.held, shown.kept  # at most one holds
     right = kept.index(held[0]) if held and held[0] in kept else len(kept)
-    branch, targets = words.choice(shown.words, shown.none, right, remember=not described)
+    branch, targets = words.choice(shown.words, shown.none, right)
     return Encoded(Tree(prompt, [branch]), (targets,))
 
 
@@ -211,7 +207,7 @@ class LabelTokens:
         self._cues: dict[str, tuple[int, ...]] = {}
         self._answers: dict[str, tuple[int, ...]] = {}
         self._leads: dict[str, tuple[int, ...]] = {}
-        self._choices: dict[tuple[tuple[str, ...], bool, int], _Choice] = {}
+        self._choices: dict[tuple[int, bool, int], tuple[tuple[str, ...], _Choice]] = {}
 
     def cue(self, label: str) -> tuple[int, ...]:
         """Return what begins a label's own answer."""
@@ -224,24 +220,21 @@ class LabelTokens:
         """Return what a prompt says of a label."""
         return (self._label, *self._lead(label), self._means, *self._lead(description))
 
-    def choice(self, labels: tuple[str, ...], none: bool, right: int, *, remember: bool = True) -> _Choice:
+    def choice(self, labels: tuple[str, ...], none: bool, right: int) -> _Choice:
         """Return the answer of a task whose labels exclude one another: its branch, and what is asked along it.
 
         Args:
             labels: The labels.
             none: Whether "none of these" is an answer.
             right: The number of the right label; their number for "none of these".
-            remember: Whether the same labels are likely to come again in the same order.
         """
-        key = (labels, none, right)
+        key = (id(labels), none, right)  # many labels take long to hash; what is remembered keeps its object alive
         found = self._choices.get(key)
         if found is None:
             answers = [self._answer(label) for label in labels]
             answers += [(self.none,)] if none else []
-            found = _choice(answers, answers[right])
-            if remember:
-                _bound(self._choices)[key] = found
-        return found
+            found = _bound(self._choices, _CHOICES)[key] = (labels, _choice(answers, answers[right]))
+        return found[1]
 
     def _answer(self, label: str) -> tuple[int, ...]:
         found = self._answers.get(label)
@@ -291,7 +284,7 @@ def _label_spans(answers: Sequence[tuple[int, ...]], constraint: SpanConstraint,
         for i, written in enumerate(constraint.path(answer[:-1]), start=1):
             if answer[:i] in following:
                 ends = (end,) if constraint.place(written) else ()
-                steps.append(Step(i, (*ends, *constraint.following(written)), tuple(following.pop(answer[:i]))))
+                steps.append((i, (*ends, *constraint.following(written)), tuple(following.pop(answer[:i]))))
         paths.append(SpanPath(answer[:-1], steps))
     return LabelSpans(begins, paths)
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from seqgpt.data.augmentation import Augmentation, Shown, choose
-from seqgpt.data.cache import cached
+from seqgpt.data.cache import cached, file_stamp
 from seqgpt.data.draws import Draws
 from seqgpt.data.label_book import LabelBook
 from seqgpt.data.mixture import Mixture, build_mixture, find_sources
@@ -163,8 +163,7 @@ def open_store(
         recipe, task = split_source(source)
         read: object = (recipe, task, split, recipe.stamp(split, data_root))
     else:
-        stat = Path(source).stat()
-        read = (str(Path(source).resolve()), stat.st_size, stat.st_mtime_ns)
+        read = file_stamp(Path(source))
     key = (
         "answers",
         STORE_VERSION,
