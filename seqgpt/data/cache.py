@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from seqgpt.errors import DataError
@@ -64,7 +64,7 @@ def file_stamp(path: Path) -> tuple[str, str]:
     return path.suffix, _hash(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash(path: Path, size: int, time: int) -> str:
     """Return the hash of a file that has this size and time: it is read once by a process, unless it changes."""
     with path.open("rb") as file:

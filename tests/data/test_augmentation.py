@@ -262,7 +262,9 @@ def test_hard_negatives_are_like_what_holds(real):
         held = held_numbers(example)
         if len(held) == 1:
             for negatives, ranks in rank.items():
-                shown = choose_labels(example, book, Augmentation(6, negatives=negatives), draw(0, 0, example.id).random)
+                shown = choose_labels(
+                    example, book, Augmentation(6, negatives=negatives), draw(0, 0, example.id).random
+                )
                 ranks += [table.alike(held[0]).index(i) for i in shown.kept if i not in held]
     nearest = [sum(place <= 3 for place in ranks) / len(ranks) for ranks in rank.values()]
     assert nearest[1] > 2 * nearest[0]
