@@ -138,10 +138,9 @@ def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentat
     labels, single_label = task.labels, task.single_label
     table = book.table(labels)
     drop = allow = False
-    if options.all_negative and len(held) < len(labels) and book.closed:
-        # Of a single-label task without its answer, "other" would be right.
-        if not (single_label and table.residual):
-            drop, allow = uniform() < options.all_negative, uniform() < options.all_negative
+    may_drop = options.all_negative and len(held) < len(labels) and book.closed
+    if may_drop and not (single_label and table.residual):  # without its answer, "other" would be right
+        drop, allow = uniform() < options.all_negative, uniform() < options.all_negative
     none = task.none or (single_label and bool(held) and (drop or allow))
     way = uniform() if options.rewords else 1.0
     describe = way < options.descriptions

@@ -65,7 +65,7 @@ def file_stamp(path: Path) -> tuple[str, str]:
 
 
 @cache
-def _hash(path: Path, size: int, time: int) -> str:
+def _hash(path: Path, _size: int, _time: int) -> str:
     """Return the hash of a file that has this size and time: it is read once by a process, unless it changes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
