@@ -93,7 +93,7 @@ def _anew(sources: list[str], model: SeqGPT) -> float:
     total, began = 0, time.perf_counter()
     for source in sources:
         for example in read_source(source, "train", limit=_EACH):
-            shown = choose_labels(example, LabelBook(), ALL, draw(0, 0, example.id))
+            shown = choose_labels(example, LabelBook(), ALL, draw(0, 0, example.id).random)
             encode(example, model.vocabulary, model.template, shown)
             total += 1
     return total / (time.perf_counter() - began)

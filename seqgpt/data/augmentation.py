@@ -10,13 +10,14 @@ and hard ones are this project's own.
 
 from __future__ import annotations
 
-import random
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from seqgpt.data.label_book import LabelBook, too_close
+from seqgpt.data.draws import Uniform, sample, shuffle
+from seqgpt.data.label_book import LabelBook, LabelTable, too_close
 from seqgpt.errors import ConfigError
 from seqgpt.examples import Example
 from seqgpt.results import Classification, Extraction
@@ -27,6 +28,7 @@ BY_FREQUENCY, IN_DOMAIN = 1 / 2, 1 / 3
 The rest are hard: of all absent labels the most like one that holds."""
 
 _NO_DESCRIPTIONS: dict[str, str] = {}
+_FEW = 8  # labels of other examples, of which the most like one of the example's own is a hard one
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 
 
@@ -63,6 +65,11 @@ class Augmentation:
         if self.max_labels < 1 or self.foreign < 0:
             raise ConfigError("max_labels must be at least 1, and foreign at least 0.")
 
+    @cached_property
+    def rewords(self) -> bool:
+        """Whether labels are ever shown with descriptions or under other names."""
+        return self.descriptions + self.opaque + self.translated > 0
+
 
 class Shown(NamedTuple):
     """The labels of an example as they are shown.
@@ -92,7 +99,7 @@ class Shown(NamedTuple):
             labels: How many labels the task has.
             held: The numbers of those that hold.
         """
-        shown = len(self.kept) - sum(number in self.kept for number in held)
+        shown = len(self.kept) - sum(map(self.kept.__contains__, held))
         return (labels - len(held)) / max(shown, 1)
 
 
@@ -102,7 +109,7 @@ class Asked(NamedTuple):
     ``near`` are labels that other examples of the same text bring: they are never shown as absent from it.
     """
 
-    labels: Sequence[str]
+    labels: tuple[str, ...]
     descriptions: Mapping[str, str]
     single_label: bool
     none: bool
@@ -110,48 +117,59 @@ class Asked(NamedTuple):
 
 
 def choose_labels(
-    example: Example, book: LabelBook, options: Augmentation, random_: random.Random, near: Sequence[str] = ()
+    example: Example, book: LabelBook, options: Augmentation, uniform: Uniform, near: Sequence[str] = ()
 ) -> Shown:
     """Choose how the labels of an example are shown; ``near`` are those of other examples of its text."""
     task = example.task
     asked = Asked(task.labels, task.descriptions, task.single_label, task.none, near)
-    return choose(asked, held_numbers(example), book, options, random_)
+    return choose(asked, held_numbers(example), book, options, uniform)
 
 
-def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentation, random_: random.Random) -> Shown:
-    """Choose how the labels of a task are shown, given the numbers of those that hold."""
-    way, without, abstaining = random_.random(), random_.random(), random_.random()
-    may_drop = len(held) < len(task.labels) and book.closed
-    if task.single_label and options.all_negative and may_drop:  # without its answer, "other" would be right
-        may_drop = not book.table(tuple(task.labels)).residual
-    drop = may_drop and without < options.all_negative
-    allow = may_drop and abstaining < options.all_negative
-    none = task.none or (task.single_label and bool(held) and (drop or allow))
+def choose(task: Asked, held: Sequence[int], book: LabelBook, options: Augmentation, uniform: Uniform) -> Shown:
+    """Choose how the labels of a task are shown, given the numbers of those that hold.
+
+    Args:
+        task: What is asked.
+        held: The numbers of the labels that hold.
+        book: What is known of the labels of its source.
+        options: How often labels are shown otherwise than they are written.
+        uniform: Gives the random numbers; as many are taken as are needed.
+    """
+    labels, single_label = task.labels, task.single_label
+    table = book.table(labels)
+    drop = allow = False
+    may_drop = options.all_negative and len(held) < len(labels) and book.closed
+    if may_drop and not (single_label and table.residual):  # without its answer, "other" would be right
+        drop, allow = uniform() < options.all_negative, uniform() < options.all_negative
+    none = task.none or (single_label and bool(held) and (drop or allow))
+    way = uniform() if options.rewords else 1.0
     describe = way < options.descriptions
     translate = not describe and way < options.descriptions + options.translated
     hide = not (describe or translate) and way < options.descriptions + options.translated + options.opaque
     descriptions = task.descriptions or (book.descriptions if describe else _NO_DESCRIPTIONS)
-    names = book.translated(tuple(task.labels), random_) if translate else None
-    if task.single_label and not (descriptions or hide):
+    others = len(table.wordings) - 1 if translate else 0
+    wording = 1 + int(uniform() * others) if others else 0
+    if single_label and not (descriptions or hide):
         if not drop:
-            return _whole(names or tuple(task.labels), none)
-        kept = [i for i in range(len(task.labels)) if i not in held]
+            return _whole(table, wording, none)
+        kept = [i for i in range(len(labels)) if i not in held]
     else:
-        kept = _kept(task, held, () if drop else held, book, options, random_)
-        random_.shuffle(kept)
-    foreign = () if book.closed or task.single_label else _foreign(task, book, options, random_)
-    own = tuple(task.labels[i] for i in kept)
+        kept = _kept(held, () if drop else held, table, book.closed, options, uniform)
+        shuffle(kept, uniform)
+    foreign = () if book.closed or single_label else _foreign(task, book, options, uniform)
+    own = tuple([labels[i] for i in kept])
     if hide and book.closed:
         said = tuple(task.descriptions.get(label) or book.descriptions.get(label) or label for label in own)
-        return Shown(tuple(kept), _opaque_names(len(own), random_), said, none=none)
-    words = tuple(names[i] for i in kept) if names else own
-    said = tuple(descriptions.get(label, "") for label in own) if descriptions else ("",) * len(own)
+        return Shown(tuple(kept), _opaque_names(len(own), uniform), said, none=none)
+    words = tuple([table.wordings[wording][i] for i in kept]) if wording else own
+    said = tuple([descriptions.get(label, "") for label in own]) if descriptions else ("",) * len(own)
     return Shown(tuple(kept), words, said, foreign, none)
 
 
 @lru_cache(maxsize=4096)
-def _whole(labels: tuple[str, ...], none: bool) -> Shown:
-    return Shown(tuple(range(len(labels))), labels, ("",) * len(labels), none=none)
+def _whole(table: LabelTable, wording: int, none: bool) -> Shown:
+    words = table.wordings[wording]
+    return Shown(tuple(range(len(words))), words, ("",) * len(words), none=none)
 
 
 def apply(example: Example, shown: Shown) -> Example:
@@ -177,78 +195,78 @@ def held_numbers(example: Example) -> list[int]:
 
 
 def _kept(
-    task: Asked,
     held: Sequence[int],
     right: Sequence[int],
-    book: LabelBook,
+    table: LabelTable,
+    closed: bool,
     options: Augmentation,
-    random_: random.Random,
+    uniform: Uniform,
 ) -> list[int]:
     """Return the labels to show: those that are right, and absent ones as far as there is room, one at least.
 
     What a label that holds implies is not shown as absent, as long as there is something else to show.
     """
+    every = range(len(table))
     holding = set(held)
-    if held and book.closed:
-        implied = book.table(tuple(task.labels)).implied
-        holding = holding.union(*(implied[i] for i in held))
-    absent = [i for i in range(len(task.labels)) if i not in holding]
-    absent = absent or [i for i in range(len(task.labels)) if i not in held]
+    if closed:
+        for i in held:
+            holding |= table.implied[i]
+    absent = [i for i in every if i not in holding] or [i for i in every if i not in held]
     room = max(options.max_labels - len(right), 1)
     if len(absent) <= room:
         return [*right, *absent]
     if not options.negatives:
-        return [*right, *random_.sample(absent, room)]
-    return [*right, *_negatives(task.labels, held, absent, room, book, random_)]
+        return [*right, *sample(absent, room, uniform)]
+    return [*right, *_negatives(held, absent, room, table, uniform)]
 
 
 def _negatives(
-    labels: Sequence[str],
-    held: Sequence[int],
-    absent: Sequence[int],
-    number: int,
-    book: LabelBook,
-    random_: random.Random,
+    held: Sequence[int], absent: Sequence[int], number: int, table: LabelTable, uniform: Uniform
 ) -> list[int]:
     """Draw some absent labels, fewer than there are."""
-    free = dict.fromkeys(absent)
+    free = set(absent)
     found: list[int] = []
-    table = book.table(tuple(labels))
+    sums = table.sums
     while len(found) < number:
-        way = random_.random()
+        way = uniform()
         if way < BY_FREQUENCY:
-            (one,) = random_.choices(range(len(labels)), cum_weights=table.sums)
+            one = bisect(sums, uniform() * sums[-1])
         elif way < BY_FREQUENCY + IN_DOMAIN or not held:
-            one = random_.choice(absent)
+            one = absent[int(uniform() * len(absent))]
         else:
-            one = next(i for i in table.alike(random_.choice(held)) if i in free)
+            one = next(filter(free.__contains__, table.alike(held[int(uniform() * len(held))])))
         if one in free:
-            del free[one]
+            free.remove(one)
             found.append(one)
     return found
 
 
-def _foreign(task: Asked, book: LabelBook, options: Augmentation, random_: random.Random) -> tuple[str, ...]:
+def _foreign(task: Asked, book: LabelBook, options: Augmentation, uniform: Uniform) -> tuple[str, ...]:
     """Draw labels of other examples; none that one of the example's own may bring with it."""
     labels, sums = book.pool
     found: dict[str, None] = {}
     for _ in range(options.foreign * len(task.labels)):
         if not labels:
             break
-        if random_.random() < BY_FREQUENCY:
-            (label,) = random_.choices(labels, cum_weights=sums)
+        way = uniform()
+        if way < BY_FREQUENCY:
+            label = labels[bisect(sums, uniform() * sums[-1])]
+        elif way < BY_FREQUENCY + IN_DOMAIN:
+            label = labels[int(uniform() * len(labels))]
         else:
-            few = random_.sample(labels, min(8, len(labels)))
-            hard = random_.random() >= IN_DOMAIN / (1 - BY_FREQUENCY)
-            label = book.most_alike(random_.choice(task.labels), few) if hard else few[0]
+            few: dict[str, None] = {}
+            while len(few) < min(_FEW, len(labels)):
+                few[labels[int(uniform() * len(labels))]] = None
+            label = book.most_alike(task.labels[int(uniform() * len(task.labels))], few)
         if label not in task.near and not too_close(label, task.labels, book):
             found[label] = None
     return tuple(found)
 
 
-def _opaque_names(number: int, random_: random.Random) -> tuple[str, ...]:
+def _opaque_names(number: int, uniform: Uniform) -> tuple[str, ...]:
     """Return words that mean nothing, all different."""
     names: dict[str, None] = {}
     while len(names) < number:
-        names["".join(random_.choices(_SYLLABLES, k=2 if len(names) < 1000 else 4))] = None
+        syllables = range(2 if len(names) < 1000 else 4)
+        names["".join([_SYLLABLES[int(uniform() * len(_SYLLABLES))] for _ in syllables])] = None
     return tuple(names)

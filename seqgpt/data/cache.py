@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from seqgpt.errors import DataError
@@ -52,3 +53,19 @@ def cached(name: str, key: object, write: Callable[[Path], None]) -> Path:
                 if not path.exists():  # else another process was faster
                     raise
     return path
+
+
+def file_stamp(path: Path) -> tuple[str, str]:
+    """Return what changes when the contents of a file change: its kind, and a hash of them.
+
+    A copy of the file has the same one, wherever and whenever it was made, so that nothing is computed anew for it.
+    """
+    stat = path.stat()
+    return path.suffix, _hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _hash(path: Path, _size: int, _time: int) -> str:
+    """Return the hash of a file that has this size and time: it is read once by a process, unless it changes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

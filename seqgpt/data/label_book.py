@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 _WORD = re.compile(r"[\W_]+")
 _RESIDUAL = re.compile(r"(?i)\b(others?|none|misc\w*|unknown|all|both|neither|any)\b|其他|其它|其余|以上|无|未知|都")
 _TABLES = 1000  # label sets that a book remembers
+_REMEMBERED = 10_000  # labels of which the words and the pairs of letters are remembered
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,41 @@ class LabelEntry:
 
 
 class LabelTable:
-    """How frequent and how alike the labels of a set are.
+    """What is known of the labels of a set together; each part is computed when it is first asked for."""
 
-    Attributes:
-        sums: How often they hold, added up.
-        implied: For each label the numbers of those that hold where it does: its synonyms and parents.
-        residual: Whether one of them means "other", "none of these" or the like.
-    """
-
-    def __init__(self, labels: Sequence[str], counts: Sequence[int], book: LabelBook) -> None:
-        self.sums = list(accumulate(counts))
-        self.implied = [
-            frozenset(j for j, other in enumerate(labels) if i != j and implies(label, other, book))
-            for i, label in enumerate(labels)
-        ]
-        self.residual = any(_RESIDUAL.search(label) for label in labels)
-        self._pairs = [_pairs(label) for label in labels]
+    def __init__(self, labels: tuple[str, ...], book: LabelBook) -> None:
+        self._labels = labels
+        self._book = book
         self._alike: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @cached_property
+    def sums(self) -> list[int]:
+        """How often they hold, added up."""
+        return list(accumulate(self._book.count(label) + 1 for label in self._labels))
+
+    @cached_property
+    def implied(self) -> list[frozenset[int]]:
+        """For each label the numbers of those that hold where it does: its synonyms and parents."""
+        return [
+            frozenset(j for j, other in enumerate(self._labels) if i != j and implies(label, other, self._book))
+            for i, label in enumerate(self._labels)
+        ]
+
+    @cached_property
+    def residual(self) -> bool:
+        """Whether one of them means "other", "none of these" or the like."""
+        return any(_RESIDUAL.search(label) for label in self._labels)
+
+    @cached_property
+    def wordings(self) -> list[tuple[str, ...]]:
+        """Their own words, and their names in each of the other languages that all of them have."""
+        entries = [self._book.entries.get(label) for label in self._labels]
+        known = set.intersection(*(set(entry.names if entry else ()) for entry in entries)) - {self._book.language}
+        named = [tuple(entry.names[language] for entry in entries if entry) for language in sorted(known)]
+        return [self._labels, *(names for names in named if len(set(names)) == len(names))]
 
     def alike(self, label: int) -> list[int]:
         """Return the labels by number, the most like a given one first, by the pairs of letters that they share."""
@@ -53,6 +71,10 @@ class LabelTable:
             mine = self._pairs[label]
             self._alike[label] = sorted(range(len(self._pairs)), key=lambda i: -_overlap(mine, self._pairs[i]))
         return self._alike[label]
+
+    @cached_property
+    def _pairs(self) -> list[frozenset[str]]:
+        return [_pairs(label) for label in self._labels]
 
 
 class LabelBook:
@@ -82,29 +104,22 @@ class LabelBook:
         self._counts = Counter(counts or {})
         self.descriptions = {label: entry.description for label, entry in self.entries.items() if entry.description}
         self._tables: dict[tuple[str, ...], LabelTable] = {}
-        self._translations: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        self._latest: tuple[str, ...] = ()
+        self._latest_table = LabelTable((), self)
+
+    def count(self, label: str) -> int:
+        """Return how often a label holds."""
+        return self._counts[label]
 
     def table(self, labels: tuple[str, ...]) -> LabelTable:
-        """Return how frequent and how alike the labels of a set are."""
-        if labels not in self._tables:
-            if len(self._tables) >= _TABLES:  # examples that bring their own labels
-                self._tables.clear()
-            self._tables[labels] = LabelTable(labels, [self._counts[label] + 1 for label in labels], self)
-        return self._tables[labels]
-
-    def translated(self, labels: tuple[str, ...], random_: random.Random) -> tuple[str, ...] | None:
-        """Return the names of labels in one of the other languages that all of them have; None if there is none."""
-        if labels not in self._translations:
-            self._translations[labels] = self._translate(labels)
-        found = self._translations[labels]
-        return random_.choice(found) if found else None
-
-    def _translate(self, labels: tuple[str, ...]) -> list[tuple[str, ...]]:
-        if not all(label in self.entries for label in labels):
-            return []
-        known = set.intersection(*(set(self.entries[label].names) for label in labels)) - {self.language}
-        named = [tuple(self.entries[label].names[language] for label in labels) for language in sorted(known)]
-        return [names for names in named if len(set(names)) == len(names)]
+        """Return what is known of the labels of a set together."""
+        if labels is not self._latest:  # where all examples have the same ones, these need not be hashed every time
+            if labels not in self._tables:
+                if len(self._tables) >= _TABLES:  # examples that bring their own labels
+                    self._tables.clear()
+                self._tables[labels] = LabelTable(labels, self)
+            self._latest, self._latest_table = labels, self._tables[labels]
+        return self._latest_table
 
     @cached_property
     def pool(self) -> tuple[list[str], list[int]]:
@@ -158,8 +173,9 @@ def _share_a_name(label: str, other: str, book: LabelBook) -> bool:
     return bool(mine and theirs and set(mine.names.items()) & set(theirs.names.items()))
 
 
-def _words(label: str) -> set[str]:
-    return {word.removesuffix("s") for word in _WORD.sub(" ", label).casefold().split()}
+@lru_cache(maxsize=_REMEMBERED)
+def _words(label: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in _WORD.sub(" ", label).casefold().split())
 
 
 def _contains(one: str, other: str) -> bool:
@@ -169,9 +185,10 @@ def _contains(one: str, other: str) -> bool:
     return one in other or other in one
 
 
-def _pairs(label: str) -> set[str]:
-    return {label[i : i + 2].casefold() for i in range(max(len(label) - 1, 1))}
+@lru_cache(maxsize=_REMEMBERED)
+def _pairs(label: str) -> frozenset[str]:
+    return frozenset(label[i : i + 2].casefold() for i in range(max(len(label) - 1, 1)))
 
 
-def _overlap(one: set[str], other: set[str]) -> float:
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other)

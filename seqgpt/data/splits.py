@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from seqgpt.data.cache import file_stamp
 from seqgpt.data.root import DATA_VARIABLE, find_data_root
 from seqgpt.data.rows import hub_fingerprint, read_file, read_hub
 from seqgpt.errors import DataError
@@ -44,7 +45,7 @@ def split_stamp(
 ) -> tuple[str, ...]:
     """Return what changes when the rows of a split change.
 
-    That is path, size and time of its file; of a data set of the hub, the fingerprint that datasets gives it.
+    That is a hash of its file; of a data set of the hub, the fingerprint that datasets gives it.
 
     Raises:
         DataError: If there is no such split.
@@ -52,8 +53,7 @@ def split_stamp(
     path = _first_file(sources, split, data_root, hub_id)
     if path is None:
         return (HUB, hub_id, hub_config, hub_fingerprint(hub_id, hub_config, split))
-    stat = path.stat()
-    return (str(path.resolve()), str(stat.st_size), str(stat.st_mtime_ns))
+    return file_stamp(path)
 
 
 def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[str]:

@@ -21,7 +21,7 @@ from seqgpt.errors import DataError
 from seqgpt.examples import Example
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
-from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, Step, read_answers
+from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, read_answers
 
 STORE_VERSION = 2
 """Raised whenever other numbers are written for the same examples, so that what was written before is not used."""
@@ -54,15 +54,18 @@ class AnswerStore:
         Raises:
             DataError: If it is damaged.
         """
+        self._folder = folder
         try:
-            self._numbers, self._ends, self.longest = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
+            numbers, ends, self.longest = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
+            # Memory views: their items and slices are read several times as fast as those of arrays.
+            self._numbers, self._ends = memoryview(numbers), memoryview(ends)
             described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
             self.counts: dict[str, int] = described["counts"]
             self.closed = described["labels"] is not None
             self._labels: tuple[str, ...] = tuple(described["labels"] or ())
-            self._words: np.ndarray | None = None
             if not self.closed:
-                self._words, self._word_ends = (_mapped(folder / f"{name}.npy") for name in ("words", "word_ends"))
+                words, word_ends = (_mapped(folder / f"{name}.npy") for name in ("words", "word_ends"))
+                self._words, self._word_ends = memoryview(words), memoryview(word_ends)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise DataError(f"{folder} is damaged ({error}): delete it, it is computed again.") from error
 
@@ -70,17 +73,20 @@ class AnswerStore:
         return len(self._ends)
 
     def __getitem__(self, index: int) -> Stored:
-        start = self._ends.item(index - 1) if index else 0
-        numbers = self._numbers[start : self._ends.item(index)].tolist()
+        ends = self._ends
+        numbers = self._numbers[ends[index - 1] if index else 0 : ends[index]].tolist()
         flags = numbers[0]
         labels, descriptions, near = self._labels, _NO_DESCRIPTIONS, ()
-        if self._words is not None:
-            begin = self._word_ends.item(index - 1) if index else 0
-            own = json.loads(self._words[begin : self._word_ends.item(index)].tobytes())
+        if not self.closed:
+            begin = self._word_ends[index - 1] if index else 0
+            own = json.loads(self._words[begin : self._word_ends[index]].tobytes())
             labels, descriptions, near = tuple(own["labels"]), own["descriptions"], own["near"]
-        single_label = bool(flags & _SINGLE)
-        answers = _unpack(numbers, extracts=bool(flags & _EXTRACT), single_label=single_label)
-        return Stored(Asked(labels, descriptions, single_label, bool(flags & _NONE), near), answers)
+        single_label = flags & _SINGLE > 0
+        answers = _unpack(numbers, extracts=flags & _EXTRACT > 0, single_label=single_label)
+        return Stored(Asked(labels, descriptions, single_label, flags & _NONE > 0, near), answers)
+
+    def __reduce__(self) -> tuple[type[AnswerStore], tuple[Path]]:
+        return AnswerStore, (self._folder,)  # another process maps the files, it does not get what is in them
 
 
 def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabulary, template: Template) -> None:
@@ -118,7 +124,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     (folder / "labels.json").write_text(described, encoding="utf-8")
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path) -> Any:
     return np.asarray(np.load(path, mmap_mode="r"))  # without the slow indexing of np.memmap
 
 
@@ -145,36 +151,38 @@ def _pack(answers: Answers) -> list[int]:
         numbers += (len(label.begins), *label.begins, len(label.paths))
         for path in label.paths:
             numbers += (len(path.tokens), *path.tokens, len(path.steps))
-            for step in path.steps:
-                numbers += (step.offset, len(step.options), *step.options, len(step.right), *step.right)
+            for offset, options, right in path.steps:
+                numbers += (offset, len(options), *options, len(right), *right)
     return numbers
 
 
 def _unpack(numbers: list[int], *, extracts: bool, single_label: bool) -> Answers:
-    at = 1  # behind the flags
-
-    def several() -> list[int]:
-        nonlocal at
-        start = at + 1
-        at = start + numbers[at]
-        return numbers[start:at]
-
-    def one() -> int:
-        nonlocal at
-        at += 1
-        return numbers[at - 1]
-
-    prompt, held = several(), several()
+    """Return the answers that were packed, behind the flags."""
+    prompt, at = _list(numbers, 1)
+    held, at = _list(numbers, at)
     if not extracts:
         return Answers("classify", single_label, prompt, held)
-    begins = several()
+    begins, at = _list(numbers, at)
     spans = []
     for _ in held:
-        first = several()
+        first, at = _list(numbers, at)
         paths = []
-        for _ in range(one()):
-            tokens = several()
-            steps = [Step(one(), several(), several()) for _ in range(one())]
+        many, at = numbers[at], at + 1
+        for _ in range(many):
+            tokens, at = _list(numbers, at)
+            steps = []
+            asked, at = numbers[at], at + 1
+            for _ in range(asked):
+                middle = at + 2 + numbers[at + 1]
+                end = middle + 1 + numbers[middle]
+                steps.append((numbers[at], numbers[at + 2 : middle], numbers[middle + 1 : end]))
+                at = end
             paths.append(SpanPath(tokens, steps))
         spans.append(LabelSpans(first, paths))
     return Answers("extract", False, prompt, held, begins, spans)
+
+
+def _list(numbers: list[int], at: int) -> tuple[list[int], int]:
+    """Return a list that stands behind its length, and where it ends."""
+    end = at + 1 + numbers[at]
+    return numbers[at + 1 : end], end

@@ -9,12 +9,12 @@ In two steps, of which the first costs most and is the same in every epoch:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from seqgpt.data.augmentation import Shown
-from seqgpt.engine.constraint import ChoiceConstraint, SpanConstraint
+from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.plan import encode_prompt
 from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
@@ -43,6 +43,8 @@ from seqgpt.templates.marks import (
 Tokens = Sequence[int]
 
 _NOTHING: frozenset[int] = frozenset()
+_CHOICES = 10_000  # answers of whole label sets that are remembered
+_TASKS: list[tuple[TaskKind, bool]] = [("extract", False), ("classify", False), ("classify", True)]  # and single_label
 
 
 class Target(NamedTuple):
@@ -63,11 +65,13 @@ class Target(NamedTuple):
     weight: float = 1.0
 
 
+_target = partial(tuple.__new__, Target)
+"""``Target`` from a tuple of all its fields: four times as fast, and an example has dozens."""
+
 _Choice = tuple[tuple[int, ...], tuple[Target, ...]]
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """An example for training.
 
     Attributes:
@@ -79,12 +83,8 @@ class Encoded:
     targets: tuple[tuple[Target, ...], ...]
 
 
-class Step(NamedTuple):
-    """A question within a span: which tokens may follow its first ``offset`` tokens, and which do in some span."""
-
-    offset: int
-    options: Tokens
-    right: Tokens
+Step = tuple[int, Tokens, Tokens]
+"""A question within a span: after how many of its tokens, which may follow there, and which do in some span."""
 
 
 class SpanPath(NamedTuple):
@@ -179,7 +179,7 @@ def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -
 
 def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0) -> Encoded:
     """Put an example together with its labels as they are shown."""
-    prompt = [*answers.prompt, words.mark(_opening(answers.kind, answers.single_label))]
+    prompt = [*answers.prompt, words.openings[answers.kind, answers.single_label]]
     if any(shown.descriptions):
         for word, description in zip(shown.words, shown.descriptions, strict=True):
             prompt += words.described(word, description) if description else ()
@@ -204,21 +204,25 @@ class LabelTokens:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self.mark = vocabulary.mark
         self.none, self.answer = vocabulary.mark(NONE), vocabulary.mark(ANSWER)
         self.yes = (vocabulary.mark(YES),)
+        self.openings = {task: vocabulary.mark(_opening(*task)) for task in _TASKS}
+        self._label, self._means = vocabulary.mark(LABEL), vocabulary.mark(MEANS)
         self._cues: dict[str, tuple[int, ...]] = {}
-        self._choices: dict[tuple[tuple[str, ...], bool, int], _Choice] = {}
+        self._answers: dict[str, tuple[int, ...]] = {}
+        self._leads: dict[str, tuple[int, ...]] = {}
+        self._choices: dict[tuple[int, bool, int], tuple[tuple[str, ...], _Choice]] = {}
 
     def cue(self, label: str) -> tuple[int, ...]:
         """Return what begins a label's own answer."""
-        if label not in self._cues:
-            _bound(self._cues)[label] = self._vocabulary.encode_pieces(cue(label))
-        return self._cues[label]
+        found = self._cues.get(label)
+        if found is None:
+            found = _bound(self._cues)[label] = self._vocabulary.encode_pieces(cue(label))
+        return found
 
     def described(self, label: str, description: str) -> tuple[int, ...]:
         """Return what a prompt says of a label."""
-        return self._vocabulary.encode_pieces((LABEL, lead(label), MEANS, lead(description)))
+        return (self._label, *self._lead(label), self._means, *self._lead(description))
 
     def choice(self, labels: tuple[str, ...], none: bool, right: int) -> _Choice:
         """Return the answer of a task whose labels exclude one another: its branch, and what is asked along it.
@@ -228,17 +232,34 @@ class LabelTokens:
             none: Whether "none of these" is an answer.
             right: The number of the right label; their number for "none of these".
         """
-        key = (labels, none, right)
-        if key not in self._choices:
-            answers = [self._vocabulary.encode_pieces(choice(label)) for label in labels]
+        key = (id(labels), none, right)  # many labels take long to hash; what is remembered keeps its object alive
+        found = self._choices.get(key)
+        if found is None:
+            answers = [self._answer(label) for label in labels]
             answers += [(self.none,)] if none else []
-            trie, answer = ChoiceConstraint(answers), answers[right]
-            targets = tuple(
-                Target(i - 1, trie.next_tokens(answer[:i]), frozenset([token]), one_of=True)
-                for i, token in enumerate(answer)
-            )
-            _bound(self._choices)[key] = (answer[:-1], targets)
-        return self._choices[key]
+            found = _bound(self._choices, _CHOICES)[key] = (labels, _choice(answers, answers[right]))
+        return found[1]
+
+    def _answer(self, label: str) -> tuple[int, ...]:
+        found = self._answers.get(label)
+        if found is None:
+            found = _bound(self._answers)[label] = self._vocabulary.encode_pieces(choice(label))
+        return found
+
+    def _lead(self, words: str) -> tuple[int, ...]:
+        found = self._leads.get(words)
+        if found is None:
+            found = _bound(self._leads)[words] = self._vocabulary.encode(lead(words))
+        return found
+
+
+def _choice(answers: Sequence[tuple[int, ...]], answer: tuple[int, ...]) -> _Choice:
+    """Return the branch of one of several answers, none of which begins with another, and what is asked along it."""
+    targets = []
+    for i, token in enumerate(answer):
+        targets.append(Target(i - 1, tuple(dict.fromkeys([one[i] for one in answers])), frozenset((token,)), True))
+        answers = [one for one in answers if one[i] == token]
+    return answer[:-1], tuple(targets)
 
 
 def _bound(memory: dict[Any, Any], most: int = 50_000) -> dict[Any, Any]:
@@ -267,7 +288,7 @@ def _label_spans(answers: Sequence[tuple[int, ...]], constraint: SpanConstraint,
         for i, written in enumerate(constraint.path(answer[:-1]), start=1):
             if answer[:i] in following:
                 ends = (end,) if constraint.place(written) else ()
-                steps.append(Step(i, (*ends, *constraint.following(written)), tuple(following.pop(answer[:i]))))
+                steps.append((i, (*ends, *constraint.following(written)), tuple(following.pop(answer[:i]))))
         paths.append(SpanPath(answer[:-1], steps))
     return LabelSpans(begins, paths)
 
@@ -284,25 +305,30 @@ def _labels(
     """Return a branch for each label, and for each span after the first of a label."""
     extracts = answers.kind == "extract"
     begins = answers.begins if extracts else words.yes
+    places = {number: place for place, number in enumerate(answers.held)}
+    absent: dict[int, tuple[Target]] = {}  # by where it is asked: the same for all labels
     branches: list[Tokens] = []
     targets: list[tuple[Target, ...]] = []
     for number, word in zip_longest(shown.kept, (*shown.words, *shown.foreign)):
         cue = words.cue(word)
-        branches.append(cue)
         asked = len(cue) - 1
-        if number not in answers.held:
-            targets.append((Target(asked, begins, _NOTHING, False, absent_weight),))
+        place = places.get(number)
+        if place is None:
+            branches.append(cue)
+            if asked not in absent:
+                absent[asked] = (_target((asked, begins, _NOTHING, False, absent_weight)),)
+            targets.append(absent[asked])
         elif not extracts:
+            branches.append(cue)
             targets.append((Target(asked, begins, frozenset(begins)),))
         else:
-            spans = answers.spans[answers.held.index(number)]
-            targets.append((Target(asked, begins, frozenset(spans.begins)),))
+            spans = answers.spans[place]
+            first = _target((asked, begins, frozenset(spans.begins), False, 1.0))
             for i, path in enumerate(spans.paths):
-                later = tuple(Target(asked + s.offset, s.options, frozenset(s.right)) for s in path.steps)
-                if i:
-                    branches.append((*cue, *path.tokens))
-                    targets.append(later)
-                else:
-                    branches[-1] = (*cue, *path.tokens)
-                    targets[-1] += later
+                later = [
+                    _target((asked + offset, options, frozenset(right), False, 1.0))
+                    for offset, options, right in path.steps
+                ]
+                branches.append((*cue, *path.tokens))
+                targets.append(tuple(later) if i else (first, *later))
     return branches, tuple(targets)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from seqgpt.data.augmentation import Augmentation, Shown, choose
-from seqgpt.data.cache import cached
+from seqgpt.data.cache import cached, file_stamp
 from seqgpt.data.draws import Draws
 from seqgpt.data.label_book import LabelBook
 from seqgpt.data.mixture import Mixture, build_mixture, find_sources
@@ -77,28 +77,30 @@ class MixtureSet(Dataset[Encoded]):
 
     def __getitem__(self, index: int) -> Encoded:
         self._draw_epoch()
-        number, example, times = (column[index] for column in self._draws)
+        members, examples, passes = self._draws
+        number, example, times = members[index], examples[index], passes[index]
         stored, book = self._stores[number][example], self._books[number]
         asked, held = stored.asked, stored.answers.held
         labels = self._labels_of(number, times)
-        shown = choose(asked, held, book, self._augmentation, labels.draw(example))
+        shown = choose(asked, held, book, self._augmentation, labels.uniform(example))
         encoded = self._assemble(stored, shown)
         if encoded.tree.longest < self._max_positions:
             return encoded
         plain = Augmentation(self._augmentation.max_labels)
-        return self._assemble(stored, choose(asked, held, book, plain, labels.draw(example)))
+        return self._assemble(stored, choose(asked, held, book, plain, labels.uniform(example)))
 
     def _labels_of(self, number: int, times: int) -> Draws:
         """Return what is drawn of the labels of a member whose examples came so often before."""
-        key = (number, times)
-        if key not in self._label_draws:
+        found = self._label_draws.get((number, times))
+        if found is None:
             identity = self.mixture.members[number].identity
-            self._label_draws[key] = Draws(self._seed, "labels", times, *identity)
-        return self._label_draws[key]
+            found = self._label_draws[number, times] = Draws(self._seed, "labels", times, *identity)
+        return found
 
     def _assemble(self, stored: Stored, shown: Shown) -> Encoded:
-        weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
-        return assemble(stored.answers, shown, self._words, absent_weight=weight)
+        asked, answers = stored
+        weight = 1.0 if asked.single_label else shown.absent_weight(len(asked.labels), answers.held)
+        return assemble(answers, shown, self._words, absent_weight=weight)
 
     def _draw_epoch(self) -> None:
         """Draw what the epoch consists of, if it is another one than before."""
@@ -161,8 +163,7 @@ def open_store(
         recipe, task = split_source(source)
         read: object = (recipe, task, split, recipe.stamp(split, data_root))
     else:
-        stat = Path(source).stat()
-        read = (str(Path(source).resolve()), stat.st_size, stat.st_mtime_ns)
+        read = file_stamp(Path(source))
     key = (
         "answers",
         STORE_VERSION,

@@ -103,7 +103,7 @@ class TrainingSet(Dataset[Encoded]):
     def _encode(self, example: Example, augmentation: Augmentation, index: int) -> Encoded:
         book = self._books[example.task.labels in self._closed_sets or not augmentation.foreign]
         near = tuple(self._labels_of_text.get(example.text, ()))
-        shown = choose_labels(example, book, augmentation, self._draw(index, "labels"), near)
+        shown = choose_labels(example, book, augmentation, self._draw(index, "labels").random, near)
         weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
         return encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
 

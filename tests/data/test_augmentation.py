@@ -37,7 +37,7 @@ EXAMPLE = Example.from_dict(
 
 
 def shown(example, options, seed=0, epoch=0, book=PLAIN):
-    return apply(example, choose_labels(example, book, options, draw(seed, epoch, example.id, "labels")))
+    return apply(example, choose_labels(example, book, options, draw(seed, epoch, example.id, "labels").random))
 
 
 def few(example, most=24, **where):
@@ -54,8 +54,10 @@ def test_draws_are_the_same_in_every_process():
 
 
 def test_draws_that_begin_alike_are_those_of_their_purposes():
-    many = pickle.loads(pickle.dumps(Draws(0, "labels", "中")))  # noqa: S301  (as worker processes get it)
-    assert [many.draw(n).random() for n in (0, 7, 7)] == [draw(0, "labels", "中", n).random() for n in (0, 7, 7)]
+    many = Draws(0, "labels", "中")
+    same = pickle.loads(pickle.dumps(many))  # noqa: S301  (as worker processes get it)
+    assert [many.uniform(n)() for n in (0, 7, 7)] == [same.uniform(n)() for n in (0, 7, 7)]
+    assert len({numbers.uniform(n)() for n in range(1000) for numbers in (many, Draws(1, "labels", "中"))}) == 2000
 
 
 def test_seed_epoch_and_id_all_matter():
@@ -90,7 +92,7 @@ def test_absent_labels_that_are_shown_stand_for_all_of_them():
     example = Example.from_dict(record)
     counts = Counter()
     for epoch in range(600):
-        chosen = choose_labels(example, PLAIN, Augmentation(5), draw(0, epoch, "x"))
+        chosen = choose_labels(example, PLAIN, Augmentation(5), draw(0, epoch, "x").random)
         counts.update(dict.fromkeys(chosen.words, chosen.absent_weight(12, [3])))
     assert counts.pop("label 3") == 600 * 11 / 4  # shown every time
     assert sum(counts.values()) == 600 * 11
@@ -100,11 +102,11 @@ def test_absent_labels_that_are_shown_stand_for_all_of_them():
 def test_one_absent_label_is_shown_at_least():
     record = {"text": "a b", "task": "extract", "labels": list("vwxyz"), "answer": {"x": ["a"], "z": ["b"]}}
     example = Example.from_dict(record)
-    chosen = choose_labels(example, PLAIN, Augmentation(2), draw(0))
+    chosen = choose_labels(example, PLAIN, Augmentation(2), draw(0).random)
     assert len(chosen.kept) == 3
     assert chosen.absent_weight(5, [2, 4]) == 3
     full = Example.from_dict(record | {"labels": ["x", "z"]})
-    chosen = choose_labels(full, PLAIN, Augmentation(2), draw(0))
+    chosen = choose_labels(full, PLAIN, Augmentation(2), draw(0).random)
     assert chosen.words
     assert chosen.absent_weight(2, [0, 1]) == 0  # of nothing
 
@@ -135,7 +137,7 @@ def test_the_answer_stays_and_the_right_labels_are_kept(gold, most, epoch):
 )
 def test_whatever_is_shown_is_answered_right(gold, epoch, switch):
     example = Example(gold, "x")
-    chosen = choose_labels(example, PLAIN, Augmentation(4, **{switch: 1.0}), draw(epoch))
+    chosen = choose_labels(example, PLAIN, Augmentation(4, **{switch: 1.0}), draw(epoch).random)
     result = apply(example, chosen)
     assert result.text == gold.text
     assert result.task.about == gold.task.about
@@ -243,7 +245,7 @@ def test_frequent_and_like_labels_are_shown_as_absent_more_often(real):
     for counts, negatives in ((even, False), (chosen, True)):
         for e in examples:
             options = Augmentation(6, negatives=negatives)
-            picked = choose_labels(e, book, options, draw(0, 0, e.id))
+            picked = choose_labels(e, book, options, draw(0, 0, e.id).random)
             counts.update(e.task.labels[i] for i in picked.kept if i not in held_numbers(e))
     frequent = {label for label, _ in Counter(book._counts).most_common(10)}
     share = [sum(c[label] for label in frequent) / c.total() for c in (even, chosen)]
@@ -260,7 +262,9 @@ def test_hard_negatives_are_like_what_holds(real):
         held = held_numbers(example)
         if len(held) == 1:
             for negatives, ranks in rank.items():
-                shown = choose_labels(example, book, Augmentation(6, negatives=negatives), draw(0, 0, example.id))
+                shown = choose_labels(
+                    example, book, Augmentation(6, negatives=negatives), draw(0, 0, example.id).random
+                )
                 ranks += [table.alike(held[0]).index(i) for i in shown.kept if i not in held]
     nearest = [sum(place <= 3 for place in ranks) / len(ranks) for ranks in rank.values()]
     assert nearest[1] > 2 * nearest[0]
@@ -274,7 +278,7 @@ def test_no_synonym_or_parent_of_what_holds_is_shown_as_absent(real, source, neg
     examples, book = real(name, task or None, n=300)
     for example in examples:
         labels, held = example.task.labels, held_numbers(example)
-        shown = choose_labels(example, book, Augmentation(8, negatives=negatives), draw(example.id))
+        shown = choose_labels(example, book, Augmentation(8, negatives=negatives), draw(example.id).random)
         for i in shown.kept:
             assert i in held or not any(implies(labels[j], labels[i], book) for j in held)
 
@@ -331,7 +335,7 @@ def test_questions_that_the_same_text_answers_are_never_asked_as_absent():
     drawn = {
         label
         for n in range(100)
-        for label in choose_labels(example, book, Augmentation(6, foreign=3), draw(n), near=("where",)).foreign
+        for label in choose_labels(example, book, Augmentation(6, foreign=3), draw(n).random, near=("where",)).foreign
     }
     assert drawn == {"when"}
 
@@ -344,7 +348,7 @@ def test_foreign_labels_are_never_too_close_to_own_ones():
     drawn = Counter(
         label
         for epoch in range(200)
-        for label in choose_labels(example, book, Augmentation(6, foreign=3), draw(epoch)).foreign
+        for label in choose_labels(example, book, Augmentation(6, foreign=3), draw(epoch).random).foreign
     )
     assert set(drawn) == {"place", "date", "year"}
 

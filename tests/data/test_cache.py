@@ -1,10 +1,11 @@
 """What is computed appears once and whole, whoever computes it."""
 
 import multiprocessing
+import os
 
 import pytest
 
-from seqgpt.data.cache import cache_dir, cached
+from seqgpt.data.cache import cache_dir, cached, file_stamp
 from seqgpt.errors import DataError
 
 
@@ -24,6 +25,19 @@ def test_what_is_there_is_not_computed_again():
     assert cached("x.txt", ("key", 1), lambda _: pytest.fail("computed again")) == first
     assert cached("x.txt", ("key", 2), lambda part: part.write_text("two")) != first
     assert first.read_text() == "one"
+
+
+def test_a_copy_of_a_file_is_the_same_and_a_changed_file_is_not(tmp_path):
+    one, copy, other = tmp_path / "one.csv", tmp_path / "two" / "copy.csv", tmp_path / "one.tsv"
+    copy.parent.mkdir()
+    for path in (one, copy, other):
+        path.write_text("a,b")
+    os.utime(copy, ns=(0, 0))
+    before = file_stamp(one)
+    assert before == file_stamp(copy) != file_stamp(other)
+    one.write_text("a,c")
+    os.utime(one, ns=(1, 1))
+    assert file_stamp(one) != before
 
 
 def test_a_computation_that_fails_leaves_nothing():

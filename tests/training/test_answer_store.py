@@ -64,8 +64,8 @@ def check(examples, folder, model, book=None):
             assert list(stored.answers.held) == held_numbers(example)
             beside = near(example, examples)
             assert list(stored.asked.near) == beside
-            shown = choose(stored.asked, stored.answers.held, book, options, draw(i, "labels"))
-            assert shown == choose_labels(example, book, options, draw(i, "labels"), beside)
+            shown = choose(stored.asked, stored.answers.held, book, options, draw(i, "labels").random)
+            assert shown == choose_labels(example, book, options, draw(i, "labels").random, beside)
             weight = shown.absent_weight(len(stored.asked.labels), stored.answers.held)
             put_together = assemble(stored.answers, shown, words, absent_weight=weight)
             assert plain(put_together) == plain(

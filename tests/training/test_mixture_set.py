@@ -1,6 +1,7 @@
 """Training on mixtures: the same whatever the number of workers, and exactly resumed."""
 
 import json
+import pickle
 import shutil
 
 import pytest
@@ -150,6 +151,13 @@ def test_a_damaged_store_is_told(files, still_model, tmp_path, monkeypatch):
     (folder / "ends.npy").write_bytes(b"")
     with pytest.raises(DataError, match=r"is damaged .*: delete it, it is computed again"):
         open_store(files[0], still_model)
+
+
+def test_a_store_is_sent_to_another_process_by_its_name(files, still_model):
+    store = open_store(files[0], still_model)
+    sent = pickle.dumps(store)
+    assert len(sent) < 1000
+    assert pickle.loads(sent)[7] == store[7]  # noqa: S301
 
 
 def test_questions_near_a_text_are_kept_with_it(still_model, tmp_path, monkeypatch):
