@@ -188,9 +188,11 @@ def apply(example: Example, shown: Shown) -> Example:
 
 
 def held_numbers(example: Example) -> list[int]:
-    """Return the numbers of the labels that hold."""
+    """Return the numbers of the labels that hold; a span of white space alone is none, for none is predicted."""
     gold = example.gold
-    held = {span.label for span in gold.spans} if isinstance(gold, Extraction) else set(gold.labels)
+    held = (
+        {span.label for span in gold.spans if span.text.strip()} if isinstance(gold, Extraction) else set(gold.labels)
+    )
     return [i for i, label in enumerate(example.task.labels) if label in held]
 
 
