@@ -73,10 +73,12 @@ class Encoded:
     Attributes:
         tree: What the model reads.
         targets: For each branch of the tree, what is asked.
+        source: What the example's source is called, by which its loss is counted; empty if it has none.
     """
 
     tree: Tree
     targets: tuple[tuple[Target, ...], ...]
+    source: str = ""
 
 
 class Step(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from seqgpt.data.label_book import LabelBook
 from seqgpt.data.mixture import Mixture, build_mixture, find_sources
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.schemas import CONVERTERS_VERSION
-from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.source import is_recipe, read_source, short_names, split_source
 from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
 from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
@@ -56,6 +57,8 @@ class MixtureSet(Dataset[Encoded]):
         self.mixture = mixture
         self.stores = stores
         self._stores = [stores[member.source] for member in mixture.members]
+        titles = short_names([member.source for member in mixture.members])
+        self._titles = [titles[member.source] for member in mixture.members]
         self._books = [_book(source, stores[source]) for source in (member.source for member in mixture.members)]
         self._words = LabelTokens(model.vocabulary)
         self._max_positions = model.max_positions
@@ -84,9 +87,10 @@ class MixtureSet(Dataset[Encoded]):
         shown = choose(asked, held, book, self._augmentation, labels.draw(example))
         encoded = self._assemble(stored, shown)
         if encoded.tree.longest < self._max_positions:
-            return encoded
+            return replace(encoded, source=self._titles[number])
         plain = Augmentation(self._augmentation.max_labels)
-        return self._assemble(stored, choose(asked, held, book, plain, labels.draw(example)))
+        encoded = self._assemble(stored, choose(asked, held, book, plain, labels.draw(example)))
+        return replace(encoded, source=self._titles[number])
 
     def _labels_of(self, number: int, times: int) -> Draws:
         """Return what is drawn of the labels of a member whose examples came so often before."""

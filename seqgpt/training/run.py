@@ -26,7 +26,7 @@ from seqgpt.calibration import LOWEST
 from seqgpt.data.draws import draw
 from seqgpt.data.leaks import held_out_texts, refuse_held_out
 from seqgpt.data.mixture import find_sources, to_table
-from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.source import is_recipe, read_source, short_names, split_source
 from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
@@ -63,17 +63,17 @@ def run_training(config: RunConfig) -> SeqGPT:
     examples = _examples(config, arguments.seed)
     held_out = {
         title: _read(name, "validation", config.data, config.data.eval_limit)
-        for name, title in _titles(config.data.eval).items()
+        for name, title in short_names(config.data.eval).items()
     }
     model = (
         SeqGPT.from_pretrained(checkpoint, dtype=torch.float32)
         if checkpoint
-        else _start(config.model, examples or _of_each_source(config), arguments.seed)
+        else _start(config.model, _flat(examples) or _of_each_source(config), arguments.seed)
     )
     if config.data.on_bad_row == "skip":
         if not config.mixture:  # which leaves them out by itself
-            checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
-            examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
+            checked = TrainingSet(_flat(examples), model, seed=arguments.seed, augmentation=arguments.augmentation)
+            examples = _readable_sources(examples, [checked.too_long(index) for index in range(len(checked))])
         held_out = {
             title: _readable(title, members, [_unreadable(model, example) for example in members])
             for title, members in held_out.items()
@@ -82,7 +82,7 @@ def run_training(config: RunConfig) -> SeqGPT:
     trainer = _make_trainer(model, arguments, mixture or examples, held_out)
     n_held_out = sum(map(len, held_out.values()))
     n_sources = len(mixture.stores) if mixture else len(config.data.train)
-    _say(f"{model!r}: {len(mixture or examples)} examples of {n_sources} source(s), {n_held_out} held out")
+    _say(f"{model!r}: {len(mixture or _flat(examples))} examples of {n_sources} source(s), {n_held_out} held out")
     if trainer.is_world_process_zero():
         (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -137,7 +137,7 @@ class TrainingProgress(transformers.TrainerCallback):
 def _make_trainer(
     model: SeqGPT,
     arguments: TrainingArguments,
-    examples: Sequence[Example] | MixtureSet,
+    examples: Mapping[str, Sequence[Example]] | MixtureSet,
     held_out: Mapping[str, Sequence[Example]],
 ) -> Trainer:
     try:
@@ -153,13 +153,16 @@ def _make_trainer(
     return trainer
 
 
-def _examples(config: RunConfig, seed: int) -> list[Example]:
-    """Return the examples of the listed sources; a mixture lists none."""
-    return [
-        example
-        for name in config.data.train
-        for example in _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
-    ]
+def _examples(config: RunConfig, seed: int) -> dict[str, list[Example]]:
+    """Return the examples of the listed sources, by what these are called; a mixture lists none."""
+    return {
+        title: _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
+        for name, title in short_names(config.data.train).items()
+    }
+
+
+def _flat(examples: Mapping[str, Sequence[Example]]) -> list[Example]:
+    return [example for members in examples.values() for example in members]
 
 
 def _of_each_source(config: RunConfig) -> list[Example]:
@@ -242,12 +245,6 @@ def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> 
     return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
 
 
-def _titles(sources: Sequence[str]) -> dict[str, str]:
-    """Return a short title for each source, the whole path where two files have one name."""
-    stems = [Path(source).stem for source in sources]
-    return {source: stem if stems.count(stem) == 1 else source for source, stem in zip(sources, stems, strict=True)}
-
-
 def _unreadable(model: SeqGPT, example: Example) -> str:
     try:
         model.check_length(example.text, example.task)
@@ -266,6 +263,13 @@ def _readable(name: str, examples: Sequence[Example], problems: Sequence[str]) -
     if bad.count == len(examples):
         raise DataError(f"{name}: every example is longer than the model reads. Shorten them.")
     return [example for example, problem in zip(examples, problems, strict=True) if not problem]
+
+
+def _readable_sources(examples: Mapping[str, Sequence[Example]], problems: Sequence[str]) -> dict[str, list[Example]]:
+    """Leave out the training examples that are longer than the model reads, which they are in all sources' order."""
+    _readable("data.train", _flat(examples), problems)
+    left = iter(problems)
+    return {title: [example for example in members if not next(left)] for title, members in examples.items()}
 
 
 def _check_start(config: ModelConfig) -> None:

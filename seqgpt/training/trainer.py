@@ -32,6 +32,7 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.lengths import example_too_long
+from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
@@ -56,8 +57,10 @@ class TrainingSet(Dataset[Encoded]):
         seed: int,
         augmentation: Augmentation,
         replace_mentions: float = 0.0,
+        sources: Sequence[str] = (),
     ) -> None:
         self._examples = examples
+        self._sources = sources or [""] * len(examples)
         self._replace_mentions = MentionReplacement(examples, replace_mentions)
         self._model = model
         self._seed = seed
@@ -104,7 +107,8 @@ class TrainingSet(Dataset[Encoded]):
         near = tuple(self._labels_of_text.get(example.text, ()))
         shown = choose_labels(example, book, augmentation, self._draw(index, "labels"), near)
         weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
-        return encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
+        encoded = encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
+        return dataclasses.replace(encoded, source=self._sources[index])
 
 
 class Trainer(transformers.Trainer):
@@ -117,7 +121,8 @@ class Trainer(transformers.Trainer):
     Args:
         model: The model to train; it is trained in place.
         args: The arguments of the run.
-        train_dataset: Examples, or a JSONL file; or a mixture (:func:`seqgpt.training.mixture_set.open_mixture`).
+        train_dataset: Examples or a JSONL file; or several of them by name, whose losses are logged, too; or a mixture
+            (:func:`seqgpt.training.mixture_set.open_mixture`).
         eval_dataset: Examples or a JSONL file to predict during training; or several of them by name.
         callbacks: Callbacks as in transformers.
 
@@ -138,7 +143,7 @@ class Trainer(transformers.Trainer):
         self,
         model: SeqGPT,
         args: TrainingArguments,
-        train_dataset: Examples | MixtureSet,
+        train_dataset: Examples | Mapping[str, Examples] | MixtureSet,
         eval_dataset: Examples | Mapping[str, Examples] | None = None,
         callbacks: list[transformers.TrainerCallback] | None = None,
     ) -> None:
@@ -158,6 +163,7 @@ class Trainer(transformers.Trainer):
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
+        self._loss_by_source = LossBySource()
         if model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
@@ -243,11 +249,19 @@ class Trainer(transformers.Trainer):
         logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
         none = self.seqgpt.vocabulary.mark(NONE)
         options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
-        loss = answer_loss(logits, options, right, one_of, weight, none)
-        loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
+        losses = answer_loss(logits, options, right, one_of, weight, none)
+        if model.training:
+            self._loss_by_source.add(losses, inputs["source"], inputs["sources"])
+        loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens
         return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, and with the loss that of each source: ``loss/<source>``."""
+        if "loss" in logs:
+            logs |= {f"loss/{name}": loss for name, loss in self._loss_by_source.take().items() if name}
+        super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Estimate the operations of a step: six per token and weight (arXiv 2001.08361, section 2.1)."""
@@ -375,17 +389,23 @@ def _check_empty(directory: Path) -> None:
         )
 
 
-def _training_set(given: Examples, model: SeqGPT, args: TrainingArguments) -> TrainingSet:
+def _training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, args: TrainingArguments) -> TrainingSet:
     """Return examples as a training set; all of them can be read in every epoch."""
     for name in ("described_labels", "translated_labels"):
         if getattr(args, name):
             raise ConfigError(
                 f"{name} needs a mixture of recipes, which know what labels mean and what they are called."
             )
-    examples = _read(given)
+    named = {name: _read(one) for name, one in given.items()} if isinstance(given, Mapping) else {"": _read(given)}
+    examples = [example for members in named.values() for example in members]
     _check_examples(examples)
     training_set = TrainingSet(
-        examples, model, seed=args.seed, augmentation=args.augmentation, replace_mentions=args.replace_mentions
+        examples,
+        model,
+        seed=args.seed,
+        augmentation=args.augmentation,
+        replace_mentions=args.replace_mentions,
+        sources=[name for name, members in named.items() for _ in members],
     )
     for index in range(len(examples)):
         problem = training_set.too_long(index)
