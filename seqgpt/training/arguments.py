@@ -50,6 +50,9 @@ class TrainingArguments(transformers.TrainingArguments):
         default=False, metadata={"help": "Must stay False: our batches are not columns."}
     )
     logging_steps: float = field(default=50, metadata={"help": "Log the loss every so many steps."})
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Needs not be True: a loss that is no number ends the run."}
+    )
     report_to: str | list[str] | None = field(
         default="none", metadata={"help": "Where to log to: tensorboard, wandb, …"}
     )

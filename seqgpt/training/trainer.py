@@ -164,6 +164,7 @@ class Trainer(transformers.Trainer):
         self.seqgpt = model
         self.owns_output_dir = False
         self._loss_by_source = LossBySource()
+        self._sources_of_step: Sequence[str] = ()
         if model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
@@ -193,8 +194,8 @@ class Trainer(transformers.Trainer):
             ignore_keys_for_eval: As in transformers.
 
         Raises:
-            RunError: If the output directory holds something, and this call does not resume it; or there is no
-                checkpoint to resume.
+            RunError: If the output directory holds something, and this call does not resume it; there is no checkpoint
+                to resume; or the loss is no number.
         """
         directory = Path(str(self.args.output_dir))
         checkpoint = resume_from_checkpoint or None
@@ -234,6 +235,35 @@ class Trainer(transformers.Trainer):
                 eps=args.adam_epsilon,
             )
         return super().create_optimizer(model)
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Compute loss and gradients of a batch.
+
+        Raises:
+            RunError: If the loss is no number, before the optimizer makes a step.
+        """
+        self._sources_of_step = inputs["sources"]
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not loss.isfinite():
+            self._stop(f"the loss is {loss.item()}")
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Stop at gradients that are no numbers: a step would spoil the weights, and the next checkpoint."""
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+        scaled = self.accelerator.scaler is not None  # which leaves such a step out, and scales less from then on
+        if norm is not None and not scaled and not torch.as_tensor(norm).isfinite():
+            self._stop(f"the norm of the gradients is {float(norm)}")
+        return norm
+
+    def _stop(self, what: str) -> NoReturn:
+        names = ", ".join(filter(None, self._sources_of_step))
+        raise RunError(
+            f"step {self.state.global_step + 1}: {what}, in a batch of {names or 'the examples given'}. Lower the "
+            "learning rate, or look into these data; checkpoints that were saved before are as they were."
+        )
 
     def compute_loss(
         self,
