@@ -32,13 +32,15 @@ from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextErr
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE, build, find
+from seqgpt.model_files import build, find
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
-from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
+from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
+from seqgpt.whole_file import write_file
 
 RUN_FILE = "run.yaml"
 METRICS_FILE = "metrics.json"
@@ -84,15 +86,18 @@ def run_training(config: RunConfig) -> SeqGPT:
     n_sources = len(mixture.stores) if mixture else len(config.data.train)
     _say(f"{model!r}: {len(mixture or _flat(examples))} examples of {n_sources} source(s), {n_held_out} held out")
     if trainer.is_world_process_zero():
-        (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
+        write_file(directory / RUN_FILE, config.to_yaml())
+        if mixture:
+            write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    metrics: dict[str, float] = {}
     if held_out:
         _calibrate(model, held_out)
         if trainer.is_world_process_zero():
             model.save_settings(directory)
         metrics = trainer.evaluate()
-        if trainer.is_world_process_zero():
-            (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    if trainer.is_world_process_zero():
+        write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")  # last: it tells that all is done
     return model
 
 
@@ -191,7 +196,6 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
     unread = found.mixture.held_out.unread
     if unread:
         _say(f"not guarded against, for their test texts are not there: {', '.join(unread)}")
-    (Path(config.output_dir) / MIXTURE_FILE).write_text(to_table(found.mixture), encoding="utf-8")
     return found
 
 
@@ -314,7 +318,7 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
             f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(different)}: "
             "choose another output_dir, or delete this one."
         )
-    if (directory / (METRICS_FILE if config.data.eval else SETTINGS_FILE)).is_file():
+    if (directory / METRICS_FILE).is_file():
         raise RunError(
             f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
         )

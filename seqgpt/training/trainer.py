@@ -29,6 +29,7 @@ from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.checkpoints import SAVING, STATE_FILE, clear_saving, last_checkpoint, publish, rotate
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.lengths import example_too_long
@@ -36,9 +37,6 @@ from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.replace_mentions import MentionReplacement
-
-STATE_FILE = "trainer_state.json"
-"""In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
 
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
 
@@ -164,6 +162,7 @@ class Trainer(transformers.Trainer):
         self.seqgpt = model
         self.owns_output_dir = False
         self._loss_by_source = LossBySource()
+        self._saving = False
         self._sources_of_step: Sequence[str] = ()
         if model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
@@ -206,6 +205,8 @@ class Trainer(transformers.Trainer):
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
             _check_empty(directory)
+        if self.args.should_save:
+            clear_saving(directory)
         self.seqgpt.trained = True
         output = super().train(checkpoint, trial, ignore_keys_for_eval)
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
@@ -360,6 +361,64 @@ class Trainer(transformers.Trainer):
         load_result.missing_keys[:] = [key for key in load_result.missing_keys if key not in tied]
         super()._issue_warnings_after_load(load_result)
 
+    def _get_output_dir(self, trial: Any) -> str:
+        directory: str = super()._get_output_dir(trial)
+        return str(Path(directory) / SAVING) if self._saving else directory
+
+    def _init_training_state(self, *given: Any, **named: Any) -> Any:
+        """Look for the best checkpoint in the output directory, which may have been moved."""
+        begun = super()._init_training_state(*given, **named)
+        best = Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+        if best.is_dir():
+            self.state.best_model_checkpoint = str(best)
+        return begun
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save a checkpoint that is there as a whole or not at all, and only then delete older ones."""
+        directory = Path(self._get_output_dir(trial))
+        best = self.state.best_model_checkpoint
+        if self.args.should_save:
+            clear_saving(directory)
+        self.accelerator.wait_for_everyone()
+        self._saving = True
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._saving = False
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if self.state.best_model_checkpoint != best:  # it is this one
+            self.state.best_model_checkpoint = str(directory / name)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            self.state.save_to_json(str(directory / SAVING / name / STATE_FILE))
+            rotate(
+                publish(directory / SAVING / name, directory),
+                self.args.save_total_limit,
+                self.state.best_model_checkpoint,
+            )
+            clear_saving(directory)
+        self.accelerator.wait_for_everyone()
+        if self.args.push_to_hub:
+            super()._push_from_checkpoint(str(directory / name))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Wait until the checkpoint is where it stays."""
+
+    def _run_epoch(self, *given: Any, **named: Any) -> None:
+        """Train an epoch, unless the checkpoint that a run goes on from was its last."""
+        if self.state.global_step >= self.state.max_steps or any(map(_stopped_early, self.callback_handler.callbacks)):
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*given, **named)  # type: ignore[no-untyped-call]
+
+    def _finalize_training(self, *given: Any, **named: Any) -> Any:
+        """Delete no checkpoint: transformers would delete the last one here where one is kept and another is best."""
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            return super()._finalize_training(*given, **named)  # type: ignore[no-untyped-call]
+        finally:
+            self.args.save_total_limit = limit
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         if self.args.should_save:
@@ -381,6 +440,13 @@ class _TellEpoch(transformers.TrainerCallback):
         self._training_set.set_epoch(int(state.epoch or 0))
 
 
+def _stopped_early(callback: object) -> bool:
+    return (
+        isinstance(callback, transformers.EarlyStoppingCallback)
+        and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+    )
+
+
 @dataclass(frozen=True)
 class _InBatches:
     """A model that predicts a given number of texts together."""
@@ -390,13 +456,6 @@ class _InBatches:
 
     def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
         return self.model.predict_pairs(pairs, batch_size=self.batch_size, progress=progress)
-
-
-def last_checkpoint(directory: Path) -> Path | None:
-    """Return the last checkpoint that was saved completely; None if there is none."""
-    found = [path.parent for path in directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{STATE_FILE}")]
-    numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
-    return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def make_directory(directory: Path) -> None:

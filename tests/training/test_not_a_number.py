@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqgpt import RunError, SeqGPT, Trainer
-from seqgpt.training.trainer import last_checkpoint
+from seqgpt.training.checkpoints import last_checkpoint
 from tests.training.conftest import make_model
 
 

@@ -102,6 +102,7 @@ def test_what_a_run_leaves(config, files, capfd):
     assert model.trained
     assert opened.trained
     assert not model.model.training
+    assert not (folder / "saving").exists()
     out, err = capfd.readouterr()
     assert out == ""
     assert "8 examples of 1 source(s), 2 held out" in err
@@ -156,7 +157,7 @@ def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
 def test_a_run_killed_while_it_saves(config, kill, files, step):
     """The checkpoint is there but not whole; with none before it, the run begins again."""
     kill(config(save_steps=step), step, while_saving=True)
-    assert (files / "run" / f"checkpoint-{step}").is_dir()
+    assert (files / "run" / "saving" / f"checkpoint-{step}").is_dir()
     assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
 
 
