@@ -23,9 +23,9 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is asked. In row-major order of these
         places: ``options`` [N, K], tokens, padded with -1; ``right`` [N, K]: which of them are right; ``one_of`` [N]:
         whether exactly one is; ``weight`` [N]: what each counts; ``source`` [N]: the number of its source in
-        ``sources``, a list of names. ``labels`` and ``shift_labels`` [N]: zeros, by which
-        ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the first, as it does for
-        models that shift them.
+        ``sources``, a list of names. ``tokens``: how many are read, padding left out. ``labels`` and ``shift_labels``
+        [N]: zeros, by which ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the
+        first, as it does for models that shift them.
     """
     batch = forward.batch([example.tree for example in examples], row_tokens=row_tokens)
     names = list(dict.fromkeys(example.source for example in examples))
@@ -53,6 +53,7 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         "weight": torch.tensor([target.weight for target in ordered]),
         "source": torch.tensor([asked[spot][1] for spot in sorted(asked)]),
         "sources": names,
+        "tokens": sum(len(example.tree) for example in examples),
         "labels": labels,
         "shift_labels": labels,
     }

@@ -39,6 +39,7 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
+from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
 from seqgpt.whole_file import write_file
 
@@ -99,44 +100,6 @@ def run_training(config: RunConfig) -> SeqGPT:
     if trainer.is_world_process_zero():
         write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")  # last: it tells that all is done
     return model
-
-
-class TrainingProgress(transformers.TrainerCallback):
-    """A progress bar on standard error, with the loss beside it and a line for every evaluation."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open the bar."""
-        if state.is_world_process_zero:
-            self._bar = tqdm(
-                total=state.max_steps, initial=state.global_step, desc="train", unit="step", file=sys.stderr
-            )
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(state.global_step - self._bar.n)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Show the loss, or what an evaluation found."""
-        if self._bar is None or logs is None:
-            return
-        if "loss" in logs:
-            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", epoch=f"{float(logs.get('epoch', 0)):.2f}")
-        shown = {key[5:]: value for key, value in logs.items() if key.startswith("eval_")}
-        headline = [
-            f"{key} {value:.3f}" for key, value in shown.items() if key.endswith(("offset_f1", "accuracy", "score"))
-        ]
-        if headline:
-            tqdm.write(f"step {state.global_step}: {', '.join(headline)}", file=sys.stderr)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def _make_trainer(

@@ -36,6 +36,7 @@ from seqgpt.training.lengths import example_too_long
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.optimizer import muon_and_adamw
+from seqgpt.training.progress import Throughput
 from seqgpt.training.replace_mentions import MentionReplacement
 
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
@@ -162,6 +163,7 @@ class Trainer(transformers.Trainer):
         self.seqgpt = model
         self.owns_output_dir = False
         self._loss_by_source = LossBySource()
+        self._throughput = Throughput()
         self._saving = False
         self._sources_of_step: Sequence[str] = ()
         if model.model.dtype in (torch.bfloat16, torch.float16):
@@ -208,6 +210,7 @@ class Trainer(transformers.Trainer):
         if self.args.should_save:
             clear_saving(directory)
         self.seqgpt.trained = True
+        self._throughput.restart()
         output = super().train(checkpoint, trial, ignore_keys_for_eval)
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
         self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
@@ -246,6 +249,7 @@ class Trainer(transformers.Trainer):
             RunError: If the loss is no number, before the optimizer makes a step.
         """
         self._sources_of_step = inputs["sources"]
+        self._throughput.add(inputs["tokens"])
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         if not loss.isfinite():
             self._stop(f"the loss is {loss.item()}")
@@ -289,8 +293,9 @@ class Trainer(transformers.Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, and with the loss that of each source: ``loss/<source>``."""
+        """Log, and with the loss that of each source, ``loss/<source>``, and the tokens per second."""
         if "loss" in logs:
+            logs["tokens_per_second"] = self._throughput.take()
             logs |= {f"loss/{name}": loss for name, loss in self._loss_by_source.take().items() if name}
         super().log(logs, start_time)
 
@@ -338,6 +343,7 @@ class Trainer(transformers.Trainer):
                 headlines += [report.headline for report in reports]
         finally:
             self.seqgpt.model.train(was_training)
+            self._throughput.restart()
         metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)

@@ -417,8 +417,13 @@ def test_early_stopping_is_resumed(eight, arguments, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "evaluate", evaluated)
     common = {
-        "eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, "max_steps": 6,
-        "load_best_model_at_end": True, "save_total_limit": None,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "max_steps": 6,
+        "load_best_model_at_end": True,
+        "save_total_limit": None,
     }
 
     def trainer(seed=0):
