@@ -1,6 +1,6 @@
 """Checkpoints that are there as a whole or not at all, whenever a process is killed.
 
-A checkpoint is written into a folder of its own, ``saving``, reaches the disk, and is then renamed to where it is
+A checkpoint is written into a folder of its own, ``_saving``, reaches the disk, and is then renamed to where it is
 looked for. Only after that are older ones deleted, which are renamed first, too: whatever is called ``checkpoint-N``
 is complete.
 """
@@ -17,8 +17,8 @@ from seqgpt.whole_file import to_disk
 STATE_FILE = "trainer_state.json"
 """In a checkpoint: step, log and best score."""
 
-SAVING = "saving"
-"""In a run directory: what is being written or deleted."""
+SAVING = "_saving"
+"""In a run directory: what is being written or deleted. What begins with _ is not pushed to a hub."""
 
 
 def last_checkpoint(directory: Path) -> Path | None:

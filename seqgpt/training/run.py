@@ -38,6 +38,7 @@ from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.curves import CURVES_FILE, draw_curves
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
@@ -98,6 +99,7 @@ def run_training(config: RunConfig) -> SeqGPT:
             model.save_settings(directory)
         metrics = trainer.evaluate()
     if trainer.is_world_process_zero():
+        draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
         write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")  # last: it tells that all is done
     return model
 

@@ -102,7 +102,7 @@ def test_what_a_run_leaves(config, files, capfd):
     assert model.trained
     assert opened.trained
     assert not model.model.training
-    assert not (folder / "saving").exists()
+    assert not (folder / "_saving").exists()
     out, err = capfd.readouterr()
     assert out == ""
     assert "8 examples of 1 source(s), 2 held out" in err
@@ -157,7 +157,7 @@ def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
 def test_a_run_killed_while_it_saves(config, kill, files, step):
     """The checkpoint is there but not whole; with none before it, the run begins again."""
     kill(config(save_steps=step), step, while_saving=True)
-    assert (files / "run" / "saving" / f"checkpoint-{step}").is_dir()
+    assert (files / "run" / "_saving" / f"checkpoint-{step}").is_dir()
     assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
 
 
@@ -353,3 +353,13 @@ def test_the_model_is_checked_before_any_data_is_read(config, model, message):
 def test_a_package_that_is_missing(config):
     with pytest.raises(ConfigError, match=r"training: .*clearml"):
         run_training(config(report_to="clearml"))
+
+
+def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(run, "draw_curves", lambda history, path, **_: drawn.append((history, path)))
+    kill(config(), 2)
+    run_training(config())
+    ((logged, path),) = drawn
+    assert [entry["step"] for entry in logged if "loss" in entry] == [1, 2, 3, 4]
+    assert path == files / "run" / "curves.png"
