@@ -39,8 +39,11 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.curves import CURVES_FILE, draw_curves
+from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
+from seqgpt.training.model_card import describe_examples
 from seqgpt.training.progress import TrainingProgress
+from seqgpt.training.run_lock import is_empty, run_lock
 from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
 from seqgpt.whole_file import write_file
 
@@ -56,12 +59,19 @@ def run_training(config: RunConfig) -> SeqGPT:
     """Run a config from its start, or from its last checkpoint.
 
     Raises:
-        RunError: If the output directory holds a finished run, another run, or something else.
+        RunError: If the output directory holds a finished run, another run, or something else, or a run is at work
+            there; or the loss is no number, or the disk full.
         DataError, ConfigError, ModelError: As reading data, config and model do.
     """
     directory = Path(config.output_dir)
-    checkpoint = _where_to_go_on(directory, config)
+    make_directory(directory)
     arguments = config.arguments()
+    with run_lock(directory, taken=arguments.process_index == 0):
+        return _run(config, directory, arguments)
+
+
+def _run(config: RunConfig, directory: Path, arguments: TrainingArguments) -> SeqGPT:
+    checkpoint = _where_to_go_on(directory, config)
     if checkpoint is None:
         _check_start(config.model)
     examples = _examples(config, arguments.seed)
@@ -87,21 +97,42 @@ def run_training(config: RunConfig) -> SeqGPT:
     n_held_out = sum(map(len, held_out.values()))
     n_sources = len(mixture.stores) if mixture else len(config.data.train)
     _say(f"{model!r}: {len(mixture or _flat(examples))} examples of {n_sources} source(s), {n_held_out} held out")
+    _describe(trainer, config, examples)
     if trainer.is_world_process_zero():
         write_file(directory / RUN_FILE, config.to_yaml())
+        write_file(directory / ENVIRONMENT_FILE, environment_json())
         if mixture:
             write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    _finish(trainer, held_out)
+    return model
+
+
+def _describe(trainer: Trainer, config: RunConfig, examples: Mapping[str, Sequence[Example]]) -> None:
+    """Tell the trainer what its model card says of data and model; of a mixture it knows."""
+    if examples:
+        names = short_names(config.data.train)
+        trainer.sources = [describe_examples(name, examples[name], source=source) for source, name in names.items()]
+    path = config.model.path
+    trainer.base_model = None if path is None or Path(path).exists() else path
+
+
+def _finish(trainer: Trainer, held_out: Mapping[str, Sequence[Example]]) -> None:
+    """Leave in the run directory what people look at, and last of all the metrics, which tell that all is done."""
+    directory = Path(str(trainer.args.output_dir))
     metrics: dict[str, float] = {}
     if held_out:
-        _calibrate(model, held_out)
+        _calibrate(trainer.seqgpt, held_out)
         if trainer.is_world_process_zero():
-            model.save_settings(directory)
+            trainer.seqgpt.save_settings(directory)
         metrics = trainer.evaluate()
     if trainer.is_world_process_zero():
         draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
-        write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")  # last: it tells that all is done
-    return model
+        trainer.create_model_card()
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()  # again: now it is calibrated
+    if trainer.is_world_process_zero():
+        write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
 
 
 def _make_trainer(
@@ -266,8 +297,7 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     Raises:
         RunError: If the directory holds something that this run must not touch.
     """
-    make_directory(directory)
-    if not any(directory.iterdir()):
+    if is_empty(directory):
         return None
     file = directory / RUN_FILE
     if not file.is_file():

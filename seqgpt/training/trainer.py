@@ -35,9 +35,12 @@ from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.lengths import example_too_long
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
+from seqgpt.training.model_card import CARD_FILE, CardSource, describe_examples, describe_mixture, model_card
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.progress import Throughput
 from seqgpt.training.replace_mentions import MentionReplacement
+from seqgpt.training.run_lock import is_empty, run_lock
+from seqgpt.whole_file import write_file
 
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
 
@@ -86,6 +89,13 @@ class TrainingSet(Dataset[Encoded]):
         named = example if example.id else dataclasses.replace(example, id=str(index))
         return example_too_long(self._model, named, self._augmentation.max_labels)
 
+    def describe(self) -> list[CardSource]:
+        """Tell what the examples are, by their source."""
+        members: dict[str, list[Example]] = {}
+        for name, example in zip(self._sources, self._examples, strict=True):
+            members.setdefault(name or "examples", []).append(example)
+        return [describe_examples(name, examples) for name, examples in members.items()]
+
     def __len__(self) -> int:
         return len(self._examples)
 
@@ -127,6 +137,8 @@ class Trainer(transformers.Trainer):
 
     Attributes:
         seqgpt: The model.
+        sources: What it is trained on, as its model card tells.
+        base_model: The hub id of the model that it was before, for the card; None if it has none.
         owns_output_dir: What lies in the output directory may be overwritten: it is what this same run left there.
 
     Raises:
@@ -162,6 +174,10 @@ class Trainer(transformers.Trainer):
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
+        self.sources: Sequence[CardSource] = (
+            describe_mixture(training_set.mixture) if isinstance(training_set, MixtureSet) else training_set.describe()
+        )
+        self.base_model: str | None = None
         self._loss_by_source = LossBySource()
         self._throughput = Throughput()
         self._saving = False
@@ -211,7 +227,11 @@ class Trainer(transformers.Trainer):
             clear_saving(directory)
         self.seqgpt.trained = True
         self._throughput.restart()
-        output = super().train(checkpoint, trial, ignore_keys_for_eval)
+        with run_lock(directory, taken=self.is_world_process_zero() and not self.owns_output_dir):
+            return self._train(checkpoint, trial, ignore_keys_for_eval)
+
+    def _train(self, *given: Any) -> Any:
+        output = super().train(*given)
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
         self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
         self.seqgpt.model._is_accelerate_prepared = False  # type: ignore[assignment]
@@ -350,6 +370,42 @@ class Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,  # noqa: A002
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        *others: Any,
+        **more: Any,
+    ) -> None:
+        """Write ``README.md`` into the output directory, as it is done before a model is pushed to a hub.
+
+        Args:
+            language: Not used: the examples tell.
+            license: Not used: the data sets tell.
+            tags: Further tags.
+            model_name: What the model is called; by default as its directory.
+            finetuned_from: The hub id of the model that training started from; by default ``base_model``.
+            others: Not used.
+            more: Not used.
+        """
+        if not self.is_world_process_zero():
+            return
+        directory = Path(str(self.args.output_dir))
+        evaluations = [entry for entry in self.state.log_history if "eval_score" in entry]
+        card = model_card(
+            str(self.args.hub_model_id or model_name or directory.name),
+            self.sources,
+            base_model=finetuned_from or self.base_model,
+            metrics=evaluations[-1] if evaluations else None,
+            steps=self.state.global_step,
+            parameters=self.seqgpt.model.num_parameters(),
+            tags=[tags] if isinstance(tags, str) else tags or [],
+        )
+        write_file(directory / CARD_FILE, str(card))
+
     def predict(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: a model predicts without its Trainer.
 
@@ -477,7 +533,7 @@ def make_directory(directory: Path) -> None:
 
 
 def _check_empty(directory: Path) -> None:
-    if any(directory.iterdir()):
+    if not is_empty(directory):
         raise RunError(
             f"output_dir {str(directory)!r} is not empty: choose another one, delete it, or go on with "
             "train(resume_from_checkpoint=True)."

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from huggingface_hub import ModelCard
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.configs import config_dir
@@ -14,6 +15,7 @@ from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.environment import environment
 from seqgpt.training.run import run_training
 from tests.conftest import tiny_config
 
@@ -363,3 +365,13 @@ def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
     ((logged, path),) = drawn
     assert [entry["step"] for entry in logged if "loss" in entry] == [1, 2, 3, 4]
     assert path == files / "run" / "curves.png"
+
+
+def test_a_run_leaves_card_and_versions(config, files):
+    run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
+    card = ModelCard.load(files / "run" / "README.md")
+    assert "| train | 8 |" in card.text
+    assert "held_out_offset_f1" in card.text
+    versions = json.loads((files / "run" / "environment.json").read_text())
+    assert versions == environment()
+    assert {"python", "torch", "transformers", "platform"} <= versions.keys()
