@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PART = ".part"
+"""How the name ends of what is being written."""
+
 
 def write_file(path: Path, text: str) -> None:
     """Write a text file in UTF-8; until it is whole, what was there before stays.
@@ -12,7 +15,7 @@ def write_file(path: Path, text: str) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f"_{path.name}{PART}")
     part.write_text(text, encoding="utf-8")
     to_disk(part)
     part.replace(path)

@@ -8,10 +8,14 @@ is complete.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from seqgpt.errors import RunError
 from seqgpt.whole_file import to_disk
 
 STATE_FILE = "trainer_state.json"
@@ -38,6 +42,29 @@ def step_of(checkpoint: Path) -> int:
 def clear_saving(directory: Path) -> None:
     """Clear away what a process left that was killed while it saved or deleted."""
     shutil.rmtree(directory / SAVING, ignore_errors=True)
+
+
+@contextmanager
+def saved_or_told(what: str, directory: Path) -> Iterator[None]:
+    """Say in one sentence what could not be saved, most often because a disk is full, and what is left to go on from.
+
+    Args:
+        what: What is saved: ``"the model"``.
+        directory: The run directory.
+
+    Raises:
+        RunError: If it could not be saved. What was half written is deleted, which makes room.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have no OSError for a full disk
+        clear_saving(directory)
+        last = last_checkpoint(directory)
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise RunError(
+            f"{what} could not be saved in {str(directory)!r} ({reason}): see that there is room and that files can be "
+            f"written; started again, the run goes on from {last.name if last else 'its beginning'}."
+        ) from error
 
 
 def publish(checkpoint: Path, directory: Path) -> Path:

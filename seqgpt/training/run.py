@@ -36,7 +36,7 @@ from seqgpt.model_files import build, find
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.checkpoints import last_checkpoint
+from seqgpt.training.checkpoints import last_checkpoint, saved_or_told
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.curves import CURVES_FILE, draw_curves
 from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
@@ -99,10 +99,11 @@ def _run(config: RunConfig, directory: Path, arguments: TrainingArguments) -> Se
     _say(f"{model!r}: {len(mixture or _flat(examples))} examples of {n_sources} source(s), {n_held_out} held out")
     _describe(trainer, config, examples)
     if trainer.is_world_process_zero():
-        write_file(directory / RUN_FILE, config.to_yaml())
-        write_file(directory / ENVIRONMENT_FILE, environment_json())
-        if mixture:
-            write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
+        with saved_or_told("the config", directory):
+            write_file(directory / RUN_FILE, config.to_yaml())
+            write_file(directory / ENVIRONMENT_FILE, environment_json())
+            if mixture:
+                write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _finish(trainer, held_out)
     return model
@@ -124,15 +125,18 @@ def _finish(trainer: Trainer, held_out: Mapping[str, Sequence[Example]]) -> None
     if held_out:
         _calibrate(trainer.seqgpt, held_out)
         if trainer.is_world_process_zero():
-            trainer.seqgpt.save_settings(directory)
+            with saved_or_told("the threshold", directory):
+                trainer.seqgpt.save_settings(directory)
         metrics = trainer.evaluate()
     if trainer.is_world_process_zero():
-        draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
-        trainer.create_model_card()
+        with saved_or_told("curves and model card", directory):
+            draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
+            trainer.create_model_card()
     if trainer.args.push_to_hub:
         trainer.push_to_hub()  # again: now it is calibrated
     if trainer.is_world_process_zero():
-        write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+        with saved_or_told("the metrics", directory):
+            write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
 
 
 def _make_trainer(

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from seqgpt.errors import RunError
+from seqgpt.whole_file import PART
 
 LOCK_FILE = "_run.lock"
 """In a run directory: locked while a run writes there; it names the process. Not pushed to a hub."""
@@ -47,8 +48,8 @@ def run_lock(directory: Path, *, taken: bool = True) -> Iterator[None]:
 
 
 def is_empty(directory: Path) -> bool:
-    """Tell whether nothing but a lock is in a directory."""
-    return all(path.name == LOCK_FILE for path in directory.iterdir())
+    """Tell whether nothing is in a directory but a lock, and what a killed run had only begun to write."""
+    return all(path.name == LOCK_FILE or path.suffix == PART for path in directory.iterdir())
 
 
 def _holder(path: Path) -> str:

@@ -22,16 +22,25 @@ from seqgpt.data.augmentation import Augmentation, choose_labels, held_numbers
 from seqgpt.data.draws import draw
 from seqgpt.data.label_book import LabelBook
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
-from seqgpt.evaluation.report import Report, by_kind, evaluate
+from seqgpt.evaluation.report import Report, by_kind
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.checkpoints import SAVING, STATE_FILE, clear_saving, last_checkpoint, publish, rotate
+from seqgpt.training.checkpoints import (
+    SAVING,
+    STATE_FILE,
+    clear_saving,
+    last_checkpoint,
+    publish,
+    rotate,
+    saved_or_told,
+)
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
+from seqgpt.training.families import evaluate_families
 from seqgpt.training.lengths import example_too_long
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
@@ -212,7 +221,7 @@ class Trainer(transformers.Trainer):
 
         Raises:
             RunError: If the output directory holds something, and this call does not resume it; there is no checkpoint
-                to resume; or the loss is no number.
+                to resume; the loss is no number; or something cannot be saved.
         """
         directory = Path(str(self.args.output_dir))
         checkpoint = resume_from_checkpoint or None
@@ -236,7 +245,10 @@ class Trainer(transformers.Trainer):
         self.accelerator.unwrap_model(self.seqgpt.model, keep_fp32_wrapper=False)
         self.seqgpt.model._is_accelerate_prepared = False  # type: ignore[assignment]
         self.seqgpt.model.eval()
-        self.save_model()
+        with saved_or_told("the model", Path(str(self.args.output_dir))):
+            self.save_model(_internal_call=True)
+        if self.args.push_to_hub:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
@@ -339,7 +351,8 @@ class Trainer(transformers.Trainer):
 
         Returns:
             ``eval_<metric>`` for one set of examples, ``eval_<name>_<metric>`` for several, and ``eval_score``, the
-            mean of their headline metrics (offset F1 for extraction, accuracy for classification). Where a set has both
+            mean of their headline metrics (offset F1 for extraction, accuracy for classification);
+            ``eval_family_<family>``, the mean of those of a task family, where examples have one. Where a set has both
             kinds of task, the metrics that both have are called ``extract_<metric>`` and ``classify_<metric>``.
 
         Raises:
@@ -354,16 +367,21 @@ class Trainer(transformers.Trainer):
         predictor = _InBatches(self.seqgpt, self.args.per_device_eval_batch_size)
         metrics: dict[str, float] = {}
         headlines = []
+        families: dict[str, list[float]] = {}
         try:
             for name, examples in sets.items():
                 prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
                 kinds = by_kind(examples).values()
-                reports = [evaluate(predictor, members, name=name or "eval", progress=False) for members in kinds]
+                found = [evaluate_families(predictor, members, name=name or "eval") for members in kinds]
+                reports = [report for report, _ in found]
+                for family, headline in (one for _, by_family in found for one in by_family.items()):
+                    families.setdefault(family, []).append(headline)
                 metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
                 headlines += [report.headline for report in reports]
         finally:
             self.seqgpt.model.train(was_training)
             self._throughput.restart()
+        metrics |= {f"{metric_key_prefix}_family_{name}": sum(one) / len(one) for name, one in families.items()}
         metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
@@ -438,6 +456,12 @@ class Trainer(transformers.Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint that is there as a whole or not at all, and only then delete older ones."""
         directory = Path(self._get_output_dir(trial))
+        with saved_or_told(f"step {self.state.global_step}: the checkpoint", directory):
+            self._save_whole(directory, model, trial)
+        if self.args.push_to_hub:
+            super()._push_from_checkpoint(str(directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+
+    def _save_whole(self, directory: Path, model: Any, trial: Any) -> None:
         best = self.state.best_model_checkpoint
         if self.args.should_save:
             clear_saving(directory)
@@ -453,15 +477,10 @@ class Trainer(transformers.Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             self.state.save_to_json(str(directory / SAVING / name / STATE_FILE))
-            rotate(
-                publish(directory / SAVING / name, directory),
-                self.args.save_total_limit,
-                self.state.best_model_checkpoint,
-            )
+            place = publish(directory / SAVING / name, directory)
+            rotate(place, self.args.save_total_limit, self.state.best_model_checkpoint)
             clear_saving(directory)
         self.accelerator.wait_for_everyone()
-        if self.args.push_to_hub:
-            super()._push_from_checkpoint(str(directory / name))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Wait until the checkpoint is where it stays."""

@@ -17,6 +17,7 @@ from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.environment import environment
 from seqgpt.training.run import run_training
+from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -126,6 +127,8 @@ def test_another_run_in_the_directory(config):
 
 def test_a_directory_that_is_not_a_run(config, files):
     (files / "run").mkdir()
+    (files / "run" / "_run.yaml.part").touch()  # of a run that was killed
+    assert is_empty(files / "run")
     (files / "run" / "thesis.txt").touch()
     with pytest.raises(RunError, match="is not empty: choose another one, or delete it"):
         run_training(config())
