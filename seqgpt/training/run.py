@@ -1,11 +1,12 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
-which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens. If there was something
-to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it
-is there, a little better than elsewhere, since the threshold was chosen on the same examples. Weights are
-safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
-Started again after an interruption, a run goes on from its last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), ``environment.json`` (versions), the last
+``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at the end the model, which
+``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was something to evaluate, the
+model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it is there, a
+little better than elsewhere, since the threshold was chosen on the same examples. It is written last: a run that has
+it is finished. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and random generators
+that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
