@@ -51,7 +51,7 @@ def _draw(history: Sequence[Mapping[str, Any]], loss: Points, title: str) -> Fig
     from matplotlib.figure import Figure
 
     all_sources, metrics = _of_sources(history), _of_evaluations(history)
-    sources = dict(list(all_sources.items())[:_MOST_SOURCES])
+    sources = dict(list(all_sources.items())[:_MOST_SOURCES]) if len(all_sources) > 1 else {}  # one is all
     rows = -(-len(sources) // _COLUMNS)
     figure = Figure(figsize=(12, 4.2 + 1.9 * rows), layout="constrained")
     FigureCanvasAgg(figure)  # draws without a screen
@@ -67,7 +67,7 @@ def _draw(history: Sequence[Mapping[str, Any]], loss: Points, title: str) -> Fig
         axes.set_xlim(0, loss[0][-1] * 1.02)
     if title:
         figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=13, fontweight="bold", color=_INK)
-    if len(sources) < len(all_sources):
+    if 0 < len(sources) < len(all_sources):
         said = f"{len(sources)} of {len(all_sources)} sources: those seen most often, and of these those with most loss"
         figure.supxlabel(said, fontsize=8, color=_INK)
     return figure
@@ -117,7 +117,7 @@ def _draw_metrics(axes: Axes, metrics: Mapping[str, Points]) -> None:
             linewidth=2.2 if score else 1.4,
             label=f"{_plain(_short(name, 24))}  {values[-1]:.3f}",
         )
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.02, 1.02)
     axes.legend(fontsize=7.5, frameon=True, framealpha=0.8, edgecolor="none", loc="best")
 
 

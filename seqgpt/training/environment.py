@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import torch
 
 ENVIRONMENT_FILE = "environment.json"
 
-_PACKAGES = ("seqgpt", "torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
+_PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 
 
 def environment() -> dict[str, str]:
     """Return the versions of Python and the libraries, the kind of machine and, if there is one, the accelerator."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a copy of the source that was not installed
-            continue
+    from seqgpt import __version__
+
+    found = {"python": platform.python_version(), "seqgpt": __version__}
+    found |= {package: version(package) for package in _PACKAGES}
     found["platform"] = f"{platform.system()} {platform.machine()}"
     if torch.cuda.is_available():
         found["accelerator"] = torch.cuda.get_device_name()
