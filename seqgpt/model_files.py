@@ -24,6 +24,7 @@ from transformers import (
 from seqgpt.calibration import Calibration
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.errors import ConfigError, ModelError, did_you_mean
+from seqgpt.whole_file import write_file
 
 SETTINGS_FILE = "seqgpt.json"
 """Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
@@ -262,7 +263,7 @@ def write_settings(path: Path, settings: Settings) -> None:
     record = {"format": _FORMAT, **settings._asdict(), "calibration": asdict(settings.calibration)}
     if not settings.adapter:
         del record["adapter"]
-    (path / SETTINGS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_file(path / SETTINGS_FILE, json.dumps(record, indent=2) + "\n")
 
 
 def _must_be_a_folder(path_or_id: str | Path) -> bool:

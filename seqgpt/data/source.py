@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqgpt.data.convert import sample_rows
@@ -43,6 +44,16 @@ def split_name(name: str) -> tuple[str, str]:
     """
     recipe, colon, task = name.rpartition(":")
     return (recipe, task) if colon and "." not in task else (name, "")
+
+
+def short_names(sources: Sequence[str]) -> dict[str, str]:
+    """Return a short name for each source, the whole path where two files have one name.
+
+    >>> short_names(["cluener:typing", "mine/a.jsonl"])
+    {'cluener:typing': 'cluener:typing', 'mine/a.jsonl': 'a'}
+    """
+    stems = [Path(source).stem for source in sources]
+    return {source: stem if stems.count(stem) == 1 else source for source, stem in zip(sources, stems, strict=True)}
 
 
 def sources_of(name: str) -> list[str]:

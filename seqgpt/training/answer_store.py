@@ -23,12 +23,12 @@ from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
 from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, read_answers
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """Raised whenever other numbers are written for the same examples, so that what was written before is not used."""
 
 _EXTRACT, _SINGLE, _NONE = 1, 2, 4
 _MARKS = 3  # of the task, of "none of these", of the answer
-_ARRAYS = ("numbers", "ends", "longest")
+_ARRAYS = ("numbers", "ends", "longest", "parts")
 _NO_DESCRIPTIONS: dict[str, str] = {}
 
 
@@ -85,6 +85,11 @@ class AnswerStore:
         answers = _unpack(numbers, extracts=flags & _EXTRACT > 0, single_label=single_label)
         return Stored(Asked(labels, descriptions, single_label, flags & _NONE > 0, near), answers)
 
+    def sizes(self, max_labels: int) -> np.ndarray:
+        """Return about how many tokens each example has where so many labels are shown, undescribed; int64."""
+        fixed, labels, number = self._parts.astype(np.int64).T
+        return np.asarray(fixed + labels * np.minimum(number, max_labels) // np.maximum(number, 1))
+
     def __reduce__(self) -> tuple[type[AnswerStore], tuple[Path]]:
         return AnswerStore, (self._folder,)  # another process maps the files, it does not get what is in them
 
@@ -95,7 +100,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     tasks = {(example.task.labels, tuple(example.task.descriptions.items())) for example in examples}
     closed = len(tasks) == 1 and not next(iter(tasks))[1]
     counts: Counter[str] = Counter()
-    packed, words, longest = [], [], []
+    packed, words, longest, parts = [], [], [], []
     cues = LabelTokens(vocabulary)
     labels_of_text: dict[str, dict[str, None]] = {}
     for example in examples if not closed else ():
@@ -104,6 +109,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     for example in examples:
         answers = read_answers(example, vocabulary, template)
         counts.update(example.task.labels[i] for i in answers.held)
+        parts.append(_parts(answers, example.task, cues))
         longest.append(_longest(answers, example.task, cues))
         packed.append(np.array([_flags(example), *_pack(answers)], dtype=np.uint32).astype(kind))
         if not closed:
@@ -114,6 +120,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     np.save(folder / "numbers.npy", np.concatenate(packed) if packed else np.zeros(0, kind))
     np.save(folder / "ends.npy", np.cumsum([len(one) for one in packed], dtype=np.int64))
     np.save(folder / "longest.npy", np.array(longest, dtype=np.int32))
+    np.save(folder / "parts.npy", np.array(parts, dtype=np.int32).reshape(-1, 3))
     labels: Sequence[str] | None = None
     if closed:
         labels = examples[0].task.labels
@@ -126,6 +133,21 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
 
 def _mapped(path: Path) -> Any:
     return np.asarray(np.load(path, mmap_mode="r"))  # without the slow indexing of np.memmap
+
+
+def _parts(answers: Answers, task: AtomicTask, words: LabelTokens) -> tuple[int, int, int]:
+    """Return the tokens of prompt and spans, those of all labels' own branches, and how many such labels there are."""
+    fixed = (
+        len(answers.prompt)
+        + _MARKS
+        + sum(len(words.described(label, said)) for label, said in task.descriptions.items())
+    )
+    cues = [len(words.cue(label)) for label in task.labels]
+    if task.single_label:
+        return fixed + max(cues), 0, 0
+    for number, label in zip(answers.held, answers.spans, strict=False):
+        fixed += sum(len(path.tokens) for path in label.paths) + cues[number] * max(len(label.paths) - 1, 0)
+    return fixed, sum(cues), len(cues)
 
 
 def _longest(answers: Answers, task: AtomicTask, words: LabelTokens) -> int:

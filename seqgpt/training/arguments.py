@@ -50,6 +50,12 @@ class TrainingArguments(transformers.TrainingArguments):
         default=False, metadata={"help": "Must stay False: our batches are not columns."}
     )
     logging_steps: float = field(default=50, metadata={"help": "Log the loss every so many steps."})
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Needs not be True: a loss that is no number ends the run."}
+    )
+    restore_callback_states_from_checkpoint: bool = field(
+        default=True, metadata={"help": "Early stopping goes on with the patience that it had left."}
+    )
     report_to: str | list[str] | None = field(
         default="none", metadata={"help": "Where to log to: tensorboard, wandb, …"}
     )

@@ -22,21 +22,24 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     Returns:
         ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is asked. In row-major order of these
         places: ``options`` [N, K], tokens, padded with -1; ``right`` [N, K]: which of them are right; ``one_of`` [N]:
-        whether exactly one is; ``weight`` [N]: what each counts. ``labels`` and ``shift_labels`` [N]: zeros, by which
-        ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the first, as it does for
-        models that shift them.
+        whether exactly one is; ``weight`` [N]: what each counts; ``source`` [N]: the number of its source in
+        ``sources``, a list of names. ``tokens``: how many are read, padding left out. ``labels`` and ``shift_labels``
+        [N]: zeros, by which ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the
+        first, as it does for models that shift them.
     """
     batch = forward.training_batch([example.tree for example in examples], row_tokens)
-    asked: dict[tuple[int, int], Target] = {}
+    names = list(dict.fromkeys(example.source for example in examples))
+    asked: dict[tuple[int, int], tuple[Target, int]] = {}
     for example, places in zip(examples, batch.places, strict=True):
+        source = names.index(example.source)
         for place, targets in zip(places, example.targets, strict=True):
             for target in targets:
                 column = place.branch + target.offset if target.offset >= 0 else place.prompt
-                asked[place.row, column] = target
+                asked[place.row, column] = target, source
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
     for spot in asked:
         keep[spot] = True
-    ordered = [asked[spot] for spot in sorted(asked)]
+    ordered = [asked[spot][0] for spot in sorted(asked)]
     options = [torch.tensor(target.options) for target in ordered]
     right = [torch.tensor([token in target.right for token in target.options]) for target in ordered]
     labels = torch.zeros(len(ordered), dtype=torch.long)
@@ -47,13 +50,16 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         "right": pad_sequence(right, batch_first=True),
         "one_of": torch.tensor([target.one_of for target in ordered]),
         "weight": torch.tensor([target.weight for target in ordered]),
+        "source": torch.tensor([asked[spot][1] for spot in sorted(asked)]),
+        "sources": names,
+        "tokens": sum(len(example.tree) for example in examples),
         "labels": labels,
         "shift_labels": labels,
     }
 
 
 def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, weight: Tensor, none: int) -> Tensor:
-    """Return the summed negative log-likelihood of the answers, as prediction reads them.
+    """Return the negative log-likelihood of each answer, as prediction reads them: [N].
 
     Where one of the options is right, it is the cross-entropy among them. Elsewhere each option is right or not by
     itself: the binary cross-entropies of σ(z - z_none), summed. (Predicting all beginnings of spans as a set learnt
@@ -72,4 +78,4 @@ def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, 
     against_none = chosen - logits[:, none, None].float()
     apart = binary_cross_entropy_with_logits(against_none, right.float(), reduction="none").masked_fill(padding, 0.0)
     among = chosen.masked_fill(padding, -torch.inf).logsumexp(1) - chosen.masked_fill(~right, 0.0).sum(1)
-    return (weight * torch.where(one_of, among, apart.sum(1))).sum()
+    return weight * torch.where(one_of, among, apart.sum(1))

@@ -77,10 +77,12 @@ class Encoded(NamedTuple):
     Attributes:
         tree: What the model reads.
         targets: For each branch of the tree, what is asked.
+        source: What the example's source is called, by which its loss is counted; empty if it has none.
     """
 
     tree: Tree
     targets: tuple[tuple[Target, ...], ...]
+    source: str = ""
 
 
 Step = tuple[int, Tokens, Tokens]
@@ -177,8 +179,10 @@ def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -
     return Answers(task.kind, False, prompt, held, tuple(constraint.following(None)), spans)
 
 
-def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0) -> Encoded:
-    """Put an example together with its labels as they are shown."""
+def assemble(
+    answers: Answers, shown: Shown, words: LabelTokens, *, absent_weight: float = 1.0, source: str = ""
+) -> Encoded:
+    """Put an example of a source together with its labels as they are shown."""
     prompt = [*answers.prompt, words.openings[answers.kind, answers.single_label]]
     if any(shown.descriptions):
         for word, description in zip(shown.words, shown.descriptions, strict=True):
@@ -188,11 +192,11 @@ def assemble(answers: Answers, shown: Shown, words: LabelTokens, *, absent_weigh
     prompt.append(words.answer)
     if not answers.single_label:
         branches, several = _labels(answers, shown, words, absent_weight)
-        return Encoded(Tree(prompt, branches), several)
+        return Encoded(Tree(prompt, branches), several, source)
     held, kept = answers.held, shown.kept  # at most one holds
     right = kept.index(held[0]) if held and held[0] in kept else len(kept)
     branch, targets = words.choice(shown.words, shown.none, right)
-    return Encoded(Tree(prompt, [branch]), (targets,))
+    return Encoded(Tree(prompt, [branch]), (targets,), source)
 
 
 class LabelTokens:

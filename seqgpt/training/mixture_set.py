@@ -18,7 +18,7 @@ from seqgpt.data.label_book import LabelBook
 from seqgpt.data.mixture import Mixture, build_mixture, find_sources
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.schemas import CONVERTERS_VERSION
-from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.source import is_recipe, read_source, short_names, split_source
 from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
 from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
@@ -56,6 +56,8 @@ class MixtureSet(Dataset[Encoded]):
         self.mixture = mixture
         self.stores = stores
         self._stores = [stores[member.source] for member in mixture.members]
+        titles = short_names([member.source for member in mixture.members])
+        self._titles = [titles[member.source] for member in mixture.members]
         self._books = [_book(source, stores[source]) for source in (member.source for member in mixture.members)]
         self._words = LabelTokens(model.vocabulary)
         self._max_positions = model.max_positions
@@ -83,11 +85,21 @@ class MixtureSet(Dataset[Encoded]):
         asked, held = stored.asked, stored.answers.held
         labels = self._labels_of(number, times)
         shown = choose(asked, held, book, self._augmentation, labels.uniform(example))
-        encoded = self._assemble(stored, shown)
+        encoded = self._assemble(stored, shown, self._titles[number])
         if encoded.tree.longest < self._max_positions:
             return encoded
         plain = Augmentation(self._augmentation.max_labels)
-        return self._assemble(stored, choose(asked, held, book, plain, labels.uniform(example)))
+        shown = choose(asked, held, book, plain, labels.uniform(example))
+        return self._assemble(stored, shown, self._titles[number])
+
+    def sizes(self, epoch: int) -> np.ndarray:
+        """Return about how many tokens each example of an epoch has, in its order; int64 ``[examples]``."""
+        draws = self.mixture.draws(self._seed, epoch)
+        sizes = np.empty(len(draws), dtype=np.int64)
+        for number, store in enumerate(self._stores):
+            here = draws.member == number
+            sizes[here] = store.sizes(self._augmentation.max_labels)[draws.example[here]]
+        return sizes
 
     def _labels_of(self, number: int, times: int) -> Draws:
         """Return what is drawn of the labels of a member whose examples came so often before."""
@@ -97,10 +109,10 @@ class MixtureSet(Dataset[Encoded]):
             found = self._label_draws[number, times] = Draws(self._seed, "labels", times, *identity)
         return found
 
-    def _assemble(self, stored: Stored, shown: Shown) -> Encoded:
+    def _assemble(self, stored: Stored, shown: Shown, title: str) -> Encoded:
         asked, answers = stored
         weight = 1.0 if asked.single_label else shown.absent_weight(len(asked.labels), answers.held)
-        return assemble(answers, shown, self._words, absent_weight=weight)
+        return assemble(answers, shown, self._words, absent_weight=weight, source=title)
 
     def _draw_epoch(self) -> None:
         """Draw what the epoch consists of, if it is another one than before."""

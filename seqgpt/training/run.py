@@ -1,11 +1,12 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), the last ``save_total_limit`` checkpoints as ``checkpoint-*``,
-which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens. If there was something
-to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it
-is there, a little better than elsewhere, since the threshold was chosen on the same examples. Weights are
-safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
-Started again after an interruption, a run goes on from its last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), ``environment.json`` (versions), the last
+``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at the end the model, which
+``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was something to evaluate, the
+model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it is there, a
+little better than elsewhere, since the threshold was chosen on the same examples. It is written last: a run that has
+it is finished. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and random generators
+that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -26,19 +27,26 @@ from seqgpt.calibration import LOWEST
 from seqgpt.data.draws import draw
 from seqgpt.data.leaks import held_out_texts, refuse_held_out
 from seqgpt.data.mixture import find_sources, to_table
-from seqgpt.data.source import is_recipe, read_source, split_source
+from seqgpt.data.source import is_recipe, read_source, short_names, split_source
 from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, TextError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE, build, find, read_settings
+from seqgpt.model_files import build, find, read_settings
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.checkpoints import last_checkpoint, saved_or_told
 from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.curves import CURVES_FILE, draw_curves
+from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
-from seqgpt.training.trainer import Trainer, TrainingSet, last_checkpoint, make_directory
+from seqgpt.training.model_card import describe_examples
+from seqgpt.training.progress import TrainingProgress
+from seqgpt.training.run_lock import is_empty, run_lock
+from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
+from seqgpt.whole_file import write_file
 
 RUN_FILE = "run.yaml"
 METRICS_FILE = "metrics.json"
@@ -75,30 +83,37 @@ def run_training(config: RunConfig) -> SeqGPT:
     """Run a config from its start, or from its last checkpoint.
 
     Raises:
-        RunError: If the output directory holds a finished run, another run, or something else.
+        RunError: If the output directory holds a finished run, another run, or something else, or a run is at work
+            there; or the loss is no number, or the disk full.
         DataError, ConfigError, ModelError: As reading data, config and model do.
     """
     directory = Path(config.output_dir)
-    checkpoint = _where_to_go_on(directory, config)
+    make_directory(directory)
     arguments = config.arguments()
+    with run_lock(directory, taken=arguments.process_index == 0):
+        return _run(config, directory, arguments)
+
+
+def _run(config: RunConfig, directory: Path, arguments: TrainingArguments) -> SeqGPT:
+    checkpoint = _where_to_go_on(directory, config)
     if checkpoint is None:
         _check_start(config.model)
         _check_lora(config)
     examples = _examples(config, arguments.seed)
     held_out = {
         title: _read(name, "validation", config.data, config.data.eval_limit)
-        for name, title in _titles(config.data.eval).items()
+        for name, title in short_names(config.data.eval).items()
     }
     model = (
         SeqGPT.from_pretrained(checkpoint, dtype=torch.float32)
         if checkpoint
-        else _start(config.model, examples or _of_each_source(config), arguments.seed)
+        else _start(config.model, _flat(examples) or _of_each_source(config), arguments.seed)
     )
     model = _with_lora(model, config.lora, arguments.seed)
     if config.data.on_bad_row == "skip":
         if not config.mixture:  # which leaves them out by itself
-            checked = TrainingSet(examples, model, seed=arguments.seed, augmentation=arguments.augmentation)
-            examples = _readable("data.train", examples, [checked.too_long(index) for index in range(len(examples))])
+            checked = TrainingSet(_flat(examples), model, seed=arguments.seed, augmentation=arguments.augmentation)
+            examples = _readable_sources(examples, [checked.too_long(index) for index in range(len(checked))])
         held_out = {
             title: _readable(title, members, [_unreadable(model, example) for example in members])
             for title, members in held_out.items()
@@ -107,62 +122,53 @@ def run_training(config: RunConfig) -> SeqGPT:
     trainer = _make_trainer(model, arguments, mixture or examples, held_out)
     n_held_out = sum(map(len, held_out.values()))
     n_sources = len(mixture.stores) if mixture else len(config.data.train)
-    _say(f"{model!r}: {len(mixture or examples)} examples of {n_sources} source(s), {n_held_out} held out")
+    _say(f"{model!r}: {len(mixture or _flat(examples))} examples of {n_sources} source(s), {n_held_out} held out")
+    _describe(trainer, config, examples)
     if trainer.is_world_process_zero():
-        (directory / RUN_FILE).write_text(config.to_yaml(), encoding="utf-8")
+        with saved_or_told("the config", directory):
+            write_file(directory / RUN_FILE, config.to_yaml())
+            write_file(directory / ENVIRONMENT_FILE, environment_json())
+            if mixture:
+                write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if held_out:
-        _calibrate(model, held_out)
-        if trainer.is_world_process_zero():
-            model.save_settings(directory)
-        metrics = trainer.evaluate()
-        if trainer.is_world_process_zero():
-            (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    _finish(trainer, held_out)
     return model
 
 
-class TrainingProgress(transformers.TrainerCallback):
-    """A progress bar on standard error, with the loss beside it and a line for every evaluation."""
+def _describe(trainer: Trainer, config: RunConfig, examples: Mapping[str, Sequence[Example]]) -> None:
+    """Tell the trainer what its model card says of data and model; of a mixture it knows."""
+    if examples:
+        names = short_names(config.data.train)
+        trainer.sources = [describe_examples(name, examples[name], source=source) for source, name in names.items()]
+    path = config.model.path
+    trainer.base_model = None if path is None or Path(path).exists() else path
 
-    def __init__(self) -> None:
-        self._bar: Any = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open the bar."""
-        if state.is_world_process_zero:
-            self._bar = tqdm(
-                total=state.max_steps, initial=state.global_step, desc="train", unit="step", file=sys.stderr
-            )
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(state.global_step - self._bar.n)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Show the loss, or what an evaluation found."""
-        if self._bar is None or logs is None:
-            return
-        if "loss" in logs:
-            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", epoch=f"{float(logs.get('epoch', 0)):.2f}")
-        shown = {key[5:]: value for key, value in logs.items() if key.startswith("eval_")}
-        headline = [
-            f"{key} {value:.3f}" for key, value in shown.items() if key.endswith(("offset_f1", "accuracy", "score"))
-        ]
-        if headline:
-            tqdm.write(f"step {state.global_step}: {', '.join(headline)}", file=sys.stderr)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+def _finish(trainer: Trainer, held_out: Mapping[str, Sequence[Example]]) -> None:
+    """Leave in the run directory what people look at, and last of all the metrics, which tell that all is done."""
+    directory = Path(str(trainer.args.output_dir))
+    metrics: dict[str, float] = {}
+    if held_out:
+        _calibrate(trainer.seqgpt, held_out)
+        if trainer.is_world_process_zero():
+            with saved_or_told("the threshold", directory):
+                trainer.seqgpt.save_settings(directory)
+        metrics = trainer.evaluate()
+    if trainer.is_world_process_zero():
+        with saved_or_told("curves and model card", directory):
+            draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
+            trainer.create_model_card()
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()  # again: now it is calibrated
+    if trainer.is_world_process_zero():
+        with saved_or_told("the metrics", directory):
+            write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
 
 
 def _make_trainer(
     model: SeqGPT,
     arguments: TrainingArguments,
-    examples: Sequence[Example] | MixtureSet,
+    examples: Mapping[str, Sequence[Example]] | MixtureSet,
     held_out: Mapping[str, Sequence[Example]],
 ) -> Trainer:
     try:
@@ -178,13 +184,16 @@ def _make_trainer(
     return trainer
 
 
-def _examples(config: RunConfig, seed: int) -> list[Example]:
-    """Return the examples of the listed sources; a mixture lists none."""
-    return [
-        example
-        for name in config.data.train
-        for example in _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
-    ]
+def _examples(config: RunConfig, seed: int) -> dict[str, list[Example]]:
+    """Return the examples of the listed sources, by what these are called; a mixture lists none."""
+    return {
+        title: _repeat(_read(name, "train", config.data, config.data.train_limit), name, config.data, seed)
+        for name, title in short_names(config.data.train).items()
+    }
+
+
+def _flat(examples: Mapping[str, Sequence[Example]]) -> list[Example]:
+    return [example for members in examples.values() for example in members]
 
 
 def _of_each_source(config: RunConfig) -> list[Example]:
@@ -213,7 +222,6 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
     unread = found.mixture.held_out.unread
     if unread:
         _say(f"not guarded against, for their test texts are not there: {', '.join(unread)}")
-    (Path(config.output_dir) / MIXTURE_FILE).write_text(to_table(found.mixture), encoding="utf-8")
     return found
 
 
@@ -267,12 +275,6 @@ def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> 
     return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
 
 
-def _titles(sources: Sequence[str]) -> dict[str, str]:
-    """Return a short title for each source, the whole path where two files have one name."""
-    stems = [Path(source).stem for source in sources]
-    return {source: stem if stems.count(stem) == 1 else source for source, stem in zip(sources, stems, strict=True)}
-
-
 def _unreadable(model: SeqGPT, example: Example) -> str:
     try:
         model.check_length(example.text, example.task)
@@ -291,6 +293,13 @@ def _readable(name: str, examples: Sequence[Example], problems: Sequence[str]) -
     if bad.count == len(examples):
         raise DataError(f"{name}: every example is longer than the model reads. Shorten them.")
     return [example for example, problem in zip(examples, problems, strict=True) if not problem]
+
+
+def _readable_sources(examples: Mapping[str, Sequence[Example]], problems: Sequence[str]) -> dict[str, list[Example]]:
+    """Leave out the training examples that are longer than the model reads, which they are in all sources' order."""
+    _readable("data.train", _flat(examples), problems)
+    left = iter(problems)
+    return {title: [example for example in members if not next(left)] for title, members in examples.items()}
 
 
 def _check_start(config: ModelConfig) -> None:
@@ -338,8 +347,7 @@ def _where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     Raises:
         RunError: If the directory holds something that this run must not touch.
     """
-    make_directory(directory)
-    if not any(directory.iterdir()):
+    if is_empty(directory):
         return None
     if _is_finished(config):
         raise RunError(
@@ -374,7 +382,7 @@ def _is_finished(config: RunConfig) -> bool:
             f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(different)}: "
             "choose another output_dir, or delete this one."
         )
-    return (directory / (METRICS_FILE if config.data.eval else SETTINGS_FILE)).is_file()
+    return (directory / METRICS_FILE).is_file()
 
 
 def _movable(values: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from seqgpt.data.augmentation import Augmentation, choose_labels, held_numbers
 from seqgpt.data.draws import draw
 from seqgpt.data.label_book import LabelBook
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
-from seqgpt.evaluation.report import Report, by_kind, evaluate
+from seqgpt.evaluation.report import Report, by_kind
 from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source
@@ -30,15 +30,27 @@ from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.checkpoints import (
+    SAVING,
+    STATE_FILE,
+    clear_saving,
+    last_checkpoint,
+    publish,
+    rotate,
+    saved_or_told,
+)
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded, encode
+from seqgpt.training.families import evaluate_families
 from seqgpt.training.lengths import example_too_long
+from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
+from seqgpt.training.model_card import CARD_FILE, CardSource, describe_examples, describe_mixture, model_card
 from seqgpt.training.optimizer import muon_and_adamw
+from seqgpt.training.progress import Throughput
 from seqgpt.training.replace_mentions import MentionReplacement
-
-STATE_FILE = "trainer_state.json"
-"""In a checkpoint: written last, so a checkpoint without it was interrupted while it was saved."""
+from seqgpt.training.run_lock import is_empty, run_lock
+from seqgpt.whole_file import write_file
 
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
 
@@ -57,8 +69,10 @@ class TrainingSet(Dataset[Encoded]):
         seed: int,
         augmentation: Augmentation,
         replace_mentions: float = 0.0,
+        sources: Sequence[str] = (),
     ) -> None:
         self._examples = examples
+        self._sources = sources or [""] * len(examples)
         self._replace_mentions = MentionReplacement(examples, replace_mentions)
         self._model = model
         self._seed = seed
@@ -85,6 +99,13 @@ class TrainingSet(Dataset[Encoded]):
         named = example if example.id else dataclasses.replace(example, id=str(index))
         return example_too_long(self._model, named, self._augmentation.max_labels)
 
+    def describe(self) -> list[CardSource]:
+        """Tell what the examples are, by their source."""
+        members: dict[str, list[Example]] = {}
+        for name, example in zip(self._sources, self._examples, strict=True):
+            members.setdefault(name or "examples", []).append(example)
+        return [describe_examples(name, examples) for name, examples in members.items()]
+
     def __len__(self) -> int:
         return len(self._examples)
 
@@ -105,7 +126,8 @@ class TrainingSet(Dataset[Encoded]):
         near = tuple(self._labels_of_text.get(example.text, ()))
         shown = choose_labels(example, book, augmentation, self._draw(index, "labels").random, near)
         weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
-        return encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
+        encoded = encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
+        return encoded._replace(source=self._sources[index])
 
 
 class Trainer(transformers.Trainer):
@@ -118,12 +140,15 @@ class Trainer(transformers.Trainer):
     Args:
         model: The model to train; it is trained in place.
         args: The arguments of the run.
-        train_dataset: Examples, or a JSONL file; or a mixture (:func:`seqgpt.training.mixture_set.open_mixture`).
+        train_dataset: Examples or a JSONL file; or several of them by name, whose losses are logged, too; or a mixture
+            (:func:`seqgpt.training.mixture_set.open_mixture`).
         eval_dataset: Examples or a JSONL file to predict during training; or several of them by name.
         callbacks: Callbacks as in transformers.
 
     Attributes:
         seqgpt: The model.
+        sources: What it is trained on, as its model card tells.
+        base_model: The hub id of the model that it was before, for the card; None if it has none.
         owns_output_dir: What lies in the output directory may be overwritten: it is what this same run left there.
 
     Raises:
@@ -139,7 +164,7 @@ class Trainer(transformers.Trainer):
         self,
         model: SeqGPT,
         args: TrainingArguments,
-        train_dataset: Examples | MixtureSet,
+        train_dataset: Examples | Mapping[str, Examples] | MixtureSet,
         eval_dataset: Examples | Mapping[str, Examples] | None = None,
         callbacks: list[transformers.TrainerCallback] | None = None,
     ) -> None:
@@ -164,6 +189,14 @@ class Trainer(transformers.Trainer):
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
+        self.sources: Sequence[CardSource] = (
+            describe_mixture(training_set.mixture) if isinstance(training_set, MixtureSet) else training_set.describe()
+        )
+        self.base_model: str | None = None
+        self._loss_by_source = LossBySource()
+        self._throughput = Throughput()
+        self._saving = False
+        self._sources_of_step: Sequence[str] = ()
         if model.adapter is None and model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
         super().__init__(
@@ -193,8 +226,8 @@ class Trainer(transformers.Trainer):
             ignore_keys_for_eval: As in transformers.
 
         Raises:
-            RunError: If the output directory holds something, and this call does not resume it; or there is no
-                checkpoint to resume.
+            RunError: If the output directory holds something, and this call does not resume it; there is no checkpoint
+                to resume; the loss is no number; or something cannot be saved.
         """
         directory = Path(str(self.args.output_dir))
         checkpoint = resume_from_checkpoint or None
@@ -205,20 +238,30 @@ class Trainer(transformers.Trainer):
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
             _check_empty(directory)
+        if self.args.should_save:
+            clear_saving(directory)
         self.seqgpt.trained = True
+        self._throughput.restart()
+        with run_lock(directory, taken=self.is_world_process_zero() and not self.owns_output_dir):
+            return self._train(checkpoint, trial, ignore_keys_for_eval)
+
+    def _train(self, *given: Any) -> Any:
         if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
             self.seqgpt.forward.pack()
         try:
-            output = super().train(checkpoint, trial, ignore_keys_for_eval)
+            output = super().train(*given)
         finally:
             self.seqgpt.forward.unpack()
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
         self.accelerator.unwrap_model(self.seqgpt.learner, keep_fp32_wrapper=False)
         self.seqgpt.learner._is_accelerate_prepared = False  # type: ignore[assignment]
         self.seqgpt.learner.eval()
-        self.save_model()
+        with saved_or_told("the model", Path(str(self.args.output_dir))):
+            self.save_model(_internal_call=True)
         if self.seqgpt.adapter is None:
-            self.seqgpt.source = Source(str(directory), None, {})
+            self.seqgpt.source = Source(str(self.args.output_dir), None, {})
+        if self.args.push_to_hub:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
@@ -242,6 +285,36 @@ class Trainer(transformers.Trainer):
             )
         return super().create_optimizer(model)
 
+    def training_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Compute loss and gradients of a batch.
+
+        Raises:
+            RunError: If the loss is no number, before the optimizer makes a step.
+        """
+        self._sources_of_step = inputs["sources"]
+        self._throughput.add(inputs["tokens"])
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not loss.isfinite():
+            self._stop(f"the loss is {loss.item()}")
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Stop at gradients that are no numbers: a step would spoil the weights, and the next checkpoint."""
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+        scaled = self.accelerator.scaler is not None  # which leaves such a step out, and scales less from then on
+        if norm is not None and not scaled and not torch.as_tensor(norm).isfinite():
+            self._stop(f"the norm of the gradients is {float(norm)}")
+        return norm
+
+    def _stop(self, what: str) -> NoReturn:
+        names = ", ".join(filter(None, self._sources_of_step))
+        raise RunError(
+            f"step {self.state.global_step + 1}: {what}, in a batch of {names or 'the examples given'}. Lower the "
+            "learning rate, or look into these data; checkpoints that were saved before are as they were."
+        )
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -256,11 +329,20 @@ class Trainer(transformers.Trainer):
         logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
         none = self.seqgpt.vocabulary.mark(NONE)
         options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
-        loss = answer_loss(logits, options, right, one_of, weight, none)
-        loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
+        losses = answer_loss(logits, options, right, one_of, weight, none)
+        if model.training:
+            self._loss_by_source.add(losses, inputs["source"], inputs["sources"])
+        loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens
         return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, and with the loss that of each source, ``loss/<source>``, and the tokens per second."""
+        if "loss" in logs:
+            logs["tokens_per_second"] = self._throughput.take()
+            logs |= {f"loss/{name}": loss for name, loss in self._loss_by_source.take().items() if name}
+        super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Estimate the operations of a step: six per token and weight (arXiv 2001.08361, section 2.1)."""
@@ -282,7 +364,8 @@ class Trainer(transformers.Trainer):
 
         Returns:
             ``eval_<metric>`` for one set of examples, ``eval_<name>_<metric>`` for several, and ``eval_score``, the
-            mean of their headline metrics (offset F1 for extraction, accuracy for classification). Where a set has both
+            mean of their headline metrics (offset F1 for extraction, accuracy for classification);
+            ``eval_family_<family>``, the mean of those of a task family, where examples have one. Where a set has both
             kinds of task, the metrics that both have are called ``extract_<metric>`` and ``classify_<metric>``.
 
         Raises:
@@ -297,20 +380,62 @@ class Trainer(transformers.Trainer):
         predictor = _InBatches(self.seqgpt, self.args.per_device_eval_batch_size)
         metrics: dict[str, float] = {}
         headlines = []
+        families: dict[str, list[float]] = {}
         try:
             for name, examples in sets.items():
                 prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
                 kinds = by_kind(examples).values()
-                reports = [evaluate(predictor, members, name=name or "eval", progress=False) for members in kinds]
+                found = [evaluate_families(predictor, members, name=name or "eval") for members in kinds]
+                reports = [report for report, _ in found]
+                for family, headline in (one for _, by_family in found for one in by_family.items()):
+                    families.setdefault(family, []).append(headline)
                 metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
                 headlines += [report.headline for report in reports]
         finally:
             self.seqgpt.model.train(was_training)
+            self._throughput.restart()
+        metrics |= {f"{metric_key_prefix}_family_{name}": sum(one) / len(one) for name, one in families.items()}
         metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,  # noqa: A002
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        *others: Any,
+        **more: Any,
+    ) -> None:
+        """Write ``README.md`` into the output directory, as it is done before a model is pushed to a hub.
+
+        Args:
+            language: Not used: the examples tell.
+            license: Not used: the data sets tell.
+            tags: Further tags.
+            model_name: What the model is called; by default as its directory.
+            finetuned_from: The hub id of the model that training started from; by default ``base_model``.
+            others: Not used.
+            more: Not used.
+        """
+        if not self.is_world_process_zero():
+            return
+        directory = Path(str(self.args.output_dir))
+        evaluations = [entry for entry in self.state.log_history if "eval_score" in entry]
+        card = model_card(
+            str(self.args.hub_model_id or model_name or directory.name),
+            self.sources,
+            base_model=finetuned_from or self.base_model,
+            metrics=evaluations[-1] if evaluations else None,
+            steps=self.state.global_step,
+            parameters=self.seqgpt.model.num_parameters(),
+            tags=[tags] if isinstance(tags, str) else tags or [],
+        )
+        write_file(directory / CARD_FILE, str(card))
 
     def predict(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: a model predicts without its Trainer.
@@ -328,6 +453,65 @@ class Trainer(transformers.Trainer):
         tied = getattr(self.seqgpt.model, "all_tied_weights_keys", {})
         load_result.missing_keys[:] = [key for key in load_result.missing_keys if key not in tied]
         super()._issue_warnings_after_load(load_result)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        directory: str = super()._get_output_dir(trial)
+        return str(Path(directory) / SAVING) if self._saving else directory
+
+    def _init_training_state(self, *given: Any, **named: Any) -> Any:
+        """Look for the best checkpoint in the output directory, which may have been moved."""
+        begun = super()._init_training_state(*given, **named)
+        best = Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+        if best.is_dir():
+            self.state.best_model_checkpoint = str(best)
+        return begun
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save a checkpoint that is there as a whole or not at all, and only then delete older ones."""
+        directory = Path(self._get_output_dir(trial))
+        with saved_or_told(f"step {self.state.global_step}: the checkpoint", directory):
+            self._save_whole(directory, model, trial)
+        if self.args.push_to_hub:
+            super()._push_from_checkpoint(str(directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+
+    def _save_whole(self, directory: Path, model: Any, trial: Any) -> None:
+        best = self.state.best_model_checkpoint
+        if self.args.should_save:
+            clear_saving(directory)
+        self.accelerator.wait_for_everyone()
+        self._saving = True
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._saving = False
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if self.state.best_model_checkpoint != best:  # it is this one
+            self.state.best_model_checkpoint = str(directory / name)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            self.state.save_to_json(str(directory / SAVING / name / STATE_FILE))
+            place = publish(directory / SAVING / name, directory)
+            rotate(place, self.args.save_total_limit, self.state.best_model_checkpoint)
+            clear_saving(directory)
+        self.accelerator.wait_for_everyone()
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Wait until the checkpoint is where it stays."""
+
+    def _run_epoch(self, *given: Any, **named: Any) -> None:
+        """Train an epoch, unless the checkpoint that a run goes on from was its last."""
+        if self.state.global_step >= self.state.max_steps or any(map(_stopped_early, self.callback_handler.callbacks)):
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*given, **named)  # type: ignore[no-untyped-call]
+
+    def _finalize_training(self, *given: Any, **named: Any) -> Any:
+        """Delete no checkpoint: transformers would delete the last one here where one is kept and another is best."""
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            return super()._finalize_training(*given, **named)  # type: ignore[no-untyped-call]
+        finally:
+            self.args.save_total_limit = limit
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(str(output_dir or self.args.output_dir))
@@ -354,6 +538,13 @@ class _TellEpoch(transformers.TrainerCallback):
         self._training_set.set_epoch(int(state.epoch or 0))
 
 
+def _stopped_early(callback: object) -> bool:
+    return (
+        isinstance(callback, transformers.EarlyStoppingCallback)
+        and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+    )
+
+
 @dataclass(frozen=True)
 class _InBatches:
     """A model that predicts a given number of texts together."""
@@ -363,13 +554,6 @@ class _InBatches:
 
     def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
         return self.model.predict_pairs(pairs, batch_size=self.batch_size, progress=progress)
-
-
-def last_checkpoint(directory: Path) -> Path | None:
-    """Return the last checkpoint that was saved completely; None if there is none."""
-    found = [path.parent for path in directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{STATE_FILE}")]
-    numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
-    return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def make_directory(directory: Path) -> None:
@@ -385,24 +569,30 @@ def make_directory(directory: Path) -> None:
 
 
 def _check_empty(directory: Path) -> None:
-    if any(directory.iterdir()):
+    if not is_empty(directory):
         raise RunError(
             f"output_dir {str(directory)!r} is not empty: choose another one, delete it, or go on with "
             "train(resume_from_checkpoint=True)."
         )
 
 
-def _training_set(given: Examples, model: SeqGPT, args: TrainingArguments) -> TrainingSet:
+def _training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, args: TrainingArguments) -> TrainingSet:
     """Return examples as a training set; all of them can be read in every epoch."""
     for name in ("described_labels", "translated_labels"):
         if getattr(args, name):
             raise ConfigError(
                 f"{name} needs a mixture of recipes, which know what labels mean and what they are called."
             )
-    examples = _read(given)
+    named = {name: _read(one) for name, one in given.items()} if isinstance(given, Mapping) else {"": _read(given)}
+    examples = [example for members in named.values() for example in members]
     _check_examples(examples)
     training_set = TrainingSet(
-        examples, model, seed=args.seed, augmentation=args.augmentation, replace_mentions=args.replace_mentions
+        examples,
+        model,
+        seed=args.seed,
+        augmentation=args.augmentation,
+        replace_mentions=args.replace_mentions,
+        sources=[name for name, members in named.items() for _ in members],
     )
     for index in range(len(examples)):
         problem = training_set.too_long(index)

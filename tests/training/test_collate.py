@@ -58,7 +58,7 @@ def batch_loss(model, forward, encoded, row_tokens):
     logits = model.model(**forward.inputs(batch["batch"]), logits_to_keep=batch["keep"], use_cache=False).logits
     none = model.vocabulary.mark(NONE)
     asked = (batch[key] for key in ("options", "right", "one_of", "weight"))
-    return answer_loss(logits, *asked, none=none), len(batch["labels"])
+    return answer_loss(logits, *asked, none=none).sum(), len(batch["labels"])
 
 
 @pytest.mark.parametrize("layout", ["tree", "rows"])
@@ -120,7 +120,7 @@ def test_answer_loss_is_brute_force(n, vocabulary, seed):
         torch.tensor([target.one_of for target in targets]),
         torch.tensor([target.weight for target in targets]),
         0,
-    )
+    ).sum()
     expected = sum(target.weight * loss_of(row, target, 0) for row, target in zip(logits, targets, strict=True))
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), abs=1e-4)
     loss.backward()
@@ -131,5 +131,5 @@ def test_answer_loss_of_half_precision_is_summed_in_full():
     logits = torch.zeros(2000, 8, dtype=torch.bfloat16)
     options = torch.arange(8).expand(2000, 8)
     first = (options == 0) & torch.ones(2000, 1, dtype=torch.bool)
-    loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), torch.ones(2000), 7)
+    loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), torch.ones(2000), 7).sum()
     assert float(loss) == pytest.approx(2000 * torch.tensor(8.0).log().item(), rel=1e-5)

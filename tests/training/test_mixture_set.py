@@ -190,7 +190,7 @@ def test_lists_of_sources_are_guarded_too(tmp_path, data_root, capfd):
     path.write_text(yaml.safe_dump(values))
     config = load_run_config(path)
     examples = _examples(config, 0)
-    assert len(examples) == 1141
+    assert len(examples["wikigold"]) == 1141
     assert "wikigold: 1 examples left out, whose texts stand in the test of a held-out set" in capfd.readouterr().err
 
 

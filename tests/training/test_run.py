@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
@@ -16,7 +17,9 @@ from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.training.environment import environment
 from seqgpt.training.run import run_stages, run_training
+from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,6 +107,7 @@ def test_what_a_run_leaves(config, files, capfd):
     assert model.trained
     assert opened.trained
     assert not model.model.training
+    assert not (folder / "_saving").exists()
     out, err = capfd.readouterr()
     assert out == ""
     assert "8 examples of 1 source(s), 2 held out" in err
@@ -154,6 +158,8 @@ def test_another_run_in_the_directory(config):
 
 def test_a_directory_that_is_not_a_run(config, files):
     (files / "run").mkdir()
+    (files / "run" / "_run.yaml.part").touch()  # of a run that was killed
+    assert is_empty(files / "run")
     (files / "run" / "thesis.txt").touch()
     with pytest.raises(RunError, match="is not empty: choose another one, or delete it"):
         run_training(config())
@@ -187,7 +193,7 @@ def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
 def test_a_run_killed_while_it_saves(config, kill, files, step):
     """The checkpoint is there but not whole; with none before it, the run begins again."""
     kill(config(save_steps=step), step, while_saving=True)
-    assert (files / "run" / f"checkpoint-{step}").is_dir()
+    assert (files / "run" / "_saving" / f"checkpoint-{step}").is_dir()
     assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
 
 
@@ -383,3 +389,23 @@ def test_the_model_is_checked_before_any_data_is_read(config, model, message):
 def test_a_package_that_is_missing(config):
     with pytest.raises(ConfigError, match=r"training: .*clearml"):
         run_training(config(report_to="clearml"))
+
+
+def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(run, "draw_curves", lambda history, path, **_: drawn.append((history, path)))
+    kill(config(), 2)
+    run_training(config())
+    ((logged, path),) = drawn
+    assert [entry["step"] for entry in logged if "loss" in entry] == [1, 2, 3, 4]
+    assert path == files / "run" / "curves.png"
+
+
+def test_a_run_leaves_card_and_versions(config, files):
+    run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
+    card = ModelCard.load(files / "run" / "README.md")
+    assert "| train | 8 |" in card.text
+    assert "held_out_offset_f1" in card.text
+    versions = json.loads((files / "run" / "environment.json").read_text())
+    assert versions == environment()
+    assert {"python", "torch", "transformers", "platform"} <= versions.keys()

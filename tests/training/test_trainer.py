@@ -12,8 +12,9 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
+from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint
 from seqgpt.training.optimizer import CombinedOptimizer
-from seqgpt.training.trainer import STATE_FILE, TrainingSet, last_checkpoint
+from seqgpt.training.trainer import TrainingSet
 from tests.alike import assert_alike
 from tests.conftest import tiny_config
 from tests.training.conftest import make_model
@@ -402,3 +403,38 @@ def test_models_without_trees_train_as_well(arguments):
     trainer.train()
     assert windowed.forward.layout == "rows"
     assert steps(trainer)[-1] < 0.5 * steps(trainer)[0]
+
+
+def test_early_stopping_is_resumed(eight, arguments, tmp_path, monkeypatch):
+    """Killed when it had stopped, or with some patience left: the same steps, the same best model."""
+    scores = {1: 0.1, 2: 0.9, 3: 0.2, 4: 0.3, 5: 1.0}
+
+    def evaluated(self, *args, **kwargs):
+        metrics = {"eval_score": scores[self.state.global_step]}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluated)
+    common = {
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "max_steps": 6,
+        "load_best_model_at_end": True,
+        "save_total_limit": None,
+    }
+
+    def trainer(seed=0):
+        patience = transformers.EarlyStoppingCallback(early_stopping_patience=2)
+        return Trainer(make_model(seed=seed), arguments(**common), eight, eight[:1], callbacks=[patience])
+
+    whole = trainer()
+    whole.train()
+    assert whole.state.global_step == 4
+    for step in (2, 3, 4):
+        resumed = trainer(seed=step)
+        resumed.train(resume_from_checkpoint=str(tmp_path / "run" / f"checkpoint-{step}"))
+        assert resumed.state.global_step == 4
+        assert same(weights(whole.seqgpt), weights(resumed.seqgpt))

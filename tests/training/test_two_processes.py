@@ -34,10 +34,12 @@ args = TrainingArguments(
 model = make_model()
 if sys.argv[2:] == ["lora"]:
     model = SeqGPT.from_pretrained(os.environ["BASE"]).add_lora(r=4)
-trainer = Trainer(model, args, load_sample("train")[:16])
+examples = load_sample("train")
+trainer = Trainer(model, args, {"a": examples[:8], "b": examples[8:16]})
 trainer.train()
 if trainer.is_world_process_zero():
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = [entry[key] for entry in entries for key in ("loss", "loss/a", "loss/b")]
     with open(sys.argv[1] + "/losses.json", "w") as file:
         json.dump(losses, file)
 """
@@ -55,7 +57,7 @@ def test_two_processes_are_one(lora, tmp_path):
         done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / name / "losses.json").read_text()) for name in ("one", "two"))
-    assert len(one) == 6
+    assert len(one) == 6 * 3
     assert two == pytest.approx(one, abs=1e-5)
     left, right = (load_file(tmp_path / name / f"{'adapter_' * lora}model.safetensors") for name in ("one", "two"))
     assert all(left[name].allclose(right[name], atol=1e-5) for name in left)

@@ -1,0 +1,31 @@
+"""Metrics of task families, where evaluation sets mix them."""
+
+import dataclasses
+
+import pytest
+
+from seqgpt import Trainer
+from seqgpt.evaluation.report import evaluate
+from tests.training.conftest import make_model
+
+
+def test_families_of_mixed_sets(eight, arguments):
+    families = ["NER", "NER", "EE", "", "SA", "SA", "TC", "TC"]
+    examples = [dataclasses.replace(one, family=family) for one, family in zip(eight, families, strict=True)]
+    model = make_model()
+    model.trained = True
+    trainer = Trainer(model, arguments(), eight)
+    found = trainer.evaluate({"a": examples[:5], "b": examples[5:]})
+
+    def headline(*rows):
+        return evaluate(model, [examples[i] for i in rows], name="x", progress=False).headline
+
+    expected = {
+        "eval_family_NER": headline(0, 1),
+        "eval_family_EE": headline(2),
+        "eval_family_SA": (headline(4) + headline(5)) / 2,
+        "eval_family_TC": headline(6, 7),
+    }
+    assert {key: value for key, value in found.items() if "family" in key} == pytest.approx(expected)
+    assert found["eval_a_offset_f1"] == pytest.approx(headline(0, 1, 2, 3))
+    assert not any("family" in key for key in trainer.evaluate(eight))
