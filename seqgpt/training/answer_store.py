@@ -56,7 +56,7 @@ class AnswerStore:
         """
         self._folder = folder
         try:
-            numbers, ends, self.longest = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
+            numbers, ends, self.longest, self._parts = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
             # Memory views: their items and slices are read several times as fast as those of arrays.
             self._numbers, self._ends = memoryview(numbers), memoryview(ends)
             described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
