@@ -288,6 +288,7 @@ def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):
 
     class Recipe:
         held_out, conflicts, tasks = False, (), ("classify",)
+        language, licence, hub_id, synthetic = "en", "MIT", "", False
 
         def require_task(self, task):
             assert task == "classify"
