@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
 from seqgpt.engine.forward import TreeForward
+from seqgpt.engine.tree import PADDING
 from seqgpt.training.encode import Encoded, Target
 
 NO_OPTION = -1
@@ -52,7 +53,7 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         "weight": torch.tensor([target.weight for target in ordered]),
         "source": torch.tensor([asked[spot][1] for spot in sorted(asked)]),
         "sources": names,
-        "tokens": sum(len(example.tree) for example in examples),
+        "tokens": int((batch.node != PADDING).sum()),
         "labels": labels,
         "shift_labels": labels,
     }
