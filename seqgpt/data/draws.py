@@ -57,16 +57,17 @@ def sample(items: list[int], size: int, uniform: Uniform) -> list[int]:
     return items[:size]
 
 
-def order_by(keys: np.ndarray, *purpose: object) -> np.ndarray:
+def order_by(keys: np.ndarray, times: np.ndarray, *purpose: object) -> np.ndarray:
     """Return a random order that belongs to a purpose, in which equal keys come one after the other; int64 ``[keys]``.
 
-    The keys are sorted by their hashes (the mixing of SplitMix64, Steele et al. 2014), which the purpose seeds.
+    The keys are sorted by their hashes (SplitMix64, Steele et al. 2014), which the purpose seeds.
 
     Args:
         keys: uint64 ``[keys]``.
+        times: How often the same thing came before; what comes again is not equal to what it was. int ``[keys]``.
         purpose: What the order is for.
     """
-    mixed = keys ^ np.uint64(_seed(purpose))
+    mixed = (keys + times.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(_seed(purpose))
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")

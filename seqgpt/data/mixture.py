@@ -109,8 +109,8 @@ class Mixture:
         drawn = [(number, member) for number, member in enumerate(self.members) if member.count]
         parts = [_part(number, member, seed, epoch) for number, member in drawn]
         texts = [member.texts[part[1]] for (_, member), part in zip(drawn, parts, strict=True)]
-        order = order_by(np.concatenate(texts), seed, "mixture", epoch)
-        return Draws(*np.concatenate(parts, axis=1)[:, order])
+        joined = np.concatenate(parts, axis=1)
+        return Draws(*joined[:, order_by(np.concatenate(texts), joined[2], seed, "mixture", epoch)])
 
 
 def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
@@ -121,7 +121,8 @@ def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
     examples = np.empty(member.count, dtype=np.int64)
     for one in np.unique(passes):
         here = passes == one
-        order = order_by(member.texts[member.kept], seed, member.identity[0], one)  # tasks of a set: the same texts
+        texts = member.texts[member.kept]
+        order = order_by(texts, np.zeros(size), seed, member.identity[0], one)  # tasks of a set: the same texts
         examples[here] = member.kept[order[positions[here] % size]]
     return np.stack([np.full(member.count, number), examples, passes])
 

@@ -28,6 +28,11 @@ class TrainingArguments(transformers.TrainingArguments):
         opaque_labels: Probability that they are shown under names that say nothing, with descriptions that do.
         translated_labels: Probability that they are shown under names of another language, where they have some.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
+        batch_tokens: Tokens of a batch, about: examples are put together until they have so many, instead of
+            ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time.
+        replay_share: Share of the examples of an epoch that are replayed, where other data is given to replay.
+        early_stopping_patience: Stop when so many evaluations in a row have not been better than the best; None goes on
+            to the end. Needs ``load_best_model_at_end``, and evaluations.
         replace_mentions: Probability that a mention of a training text is replaced by another one of its label, anew in
             every epoch. For small models and few examples.
         muon_learning_rate: Learning rate of Muon, which then takes the weight matrices inside the layers, about ten
@@ -43,6 +48,11 @@ class TrainingArguments(transformers.TrainingArguments):
     opaque_labels: float = field(default=0.0, metadata={"help": "Probability of names that say nothing."})
     translated_labels: float = field(default=0.0, metadata={"help": "Probability of names of another language."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
+    batch_tokens: int | None = field(default=None, metadata={"help": "Tokens of a batch; None counts examples."})
+    replay_share: float = field(default=0.2, metadata={"help": "Share of examples that are replayed, if any are."})
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "Evaluations that may be no better before training stops."}
+    )
     replace_mentions: float = field(default=0.0, metadata={"help": "Probability that a mention is replaced."})
     muon_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of Muon; None for none."})
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Texts predicted together in evaluation."})
@@ -81,6 +91,7 @@ class TrainingArguments(transformers.TrainingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
+        self._check_batches()
         if self.max_labels < 2:
             raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
         _ = self.augmentation  # which says what is wrong with it
@@ -100,3 +111,11 @@ class TrainingArguments(transformers.TrainingArguments):
             optim = getattr(self.optim, "value", self.optim)
             if not optim.startswith("adamw_torch"):
                 raise ConfigError(f"optim is {optim}: leave it out, Muon goes together with AdamW.")
+
+    def _check_batches(self) -> None:
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise ConfigError(f"batch_tokens is {self.batch_tokens}: give a number of tokens, or leave it out.")
+        if not 0 < self.replay_share < 1:
+            raise ConfigError(f"replay_share is {self.replay_share}: give a share above 0 and below 1.")
+        if self.early_stopping_patience is not None and not self.load_best_model_at_end:
+            raise ConfigError("early_stopping_patience needs load_best_model_at_end: set it, or leave both out.")

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from seqgpt.data.augmentation import Augmentation, Shown, choose
@@ -23,11 +21,13 @@ from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
 from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
 from seqgpt.training.encode import Encoded, LabelTokens, assemble
+from seqgpt.training.epoch_set import EpochSet
+from seqgpt.training.model_card import CardSource, describe_mixture
 
 TRAIN = "train"
 
 
-class MixtureSet(Dataset[Encoded]):
+class MixtureSet(EpochSet):
     """The examples of a mixture, epoch after epoch, in the order that the mixture says.
 
     Attributes:
@@ -53,6 +53,7 @@ class MixtureSet(Dataset[Encoded]):
             seed: Seed of everything that is drawn.
             augmentation: How labels are shown.
         """
+        super().__init__()
         self.mixture = mixture
         self.stores = stores
         self._stores = [stores[member.source] for member in mixture.members]
@@ -63,16 +64,9 @@ class MixtureSet(Dataset[Encoded]):
         self._max_positions = model.max_positions
         self._seed = seed
         self._augmentation = augmentation
-        # Shared, so that worker processes that live on from epoch to epoch see it change.
-        self._epoch = torch.zeros(1, dtype=torch.long)
-        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
         self._label_draws: dict[tuple[int, int], Draws] = {}
         self._drawn = -1
         self._draws: list[array[int]] = []
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes."""
-        self._epoch[0] = epoch
 
     def __len__(self) -> int:
         return len(self.mixture)
@@ -91,6 +85,14 @@ class MixtureSet(Dataset[Encoded]):
         plain = Augmentation(self._augmentation.max_labels)
         shown = choose(asked, held, book, plain, labels.uniform(example))
         return self._assemble(stored, shown, self._titles[number])
+
+    def describe(self) -> list[CardSource]:
+        """Tell what the mixture is made of."""
+        return describe_mixture(self.mixture)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the order of the mixture, in which the examples are numbered."""
+        return np.arange(len(self))
 
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example of an epoch has, in its order; int64 ``[examples]``."""
@@ -116,12 +118,12 @@ class MixtureSet(Dataset[Encoded]):
 
     def _draw_epoch(self) -> None:
         """Draw what the epoch consists of, if it is another one than before."""
-        epoch = self._epoch.item()
+        epoch = self.epoch
         if self._drawn != epoch:
-            draws = self.mixture.draws(self._seed, int(epoch))
+            draws = self.mixture.draws(self._seed, epoch)
             # Arrays of Python: their items are read several times as fast as those of numpy, and take no more room.
             self._draws = [array("q", column.tobytes()) for column in (draws.member, draws.example, draws.epoch)]
-            self._drawn = int(epoch)
+            self._drawn = epoch
 
 
 def open_mixture(

@@ -45,7 +45,8 @@ from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.model_card import describe_examples
 from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.run_lock import is_empty, run_lock
-from seqgpt.training.trainer import Trainer, TrainingSet, make_directory
+from seqgpt.training.trainer import Trainer, make_directory
+from seqgpt.training.training_set import TrainingSet
 from seqgpt.whole_file import write_file
 
 RUN_FILE = "run.yaml"

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from seqgpt.errors import DataError
-
-Order = Callable[[int], np.ndarray]
-"""From an epoch to the order in which its examples come; int64 ``[examples]``."""
-
-Sizes = Callable[[int], np.ndarray]
-"""From an epoch to the tokens of each example, by its number; int ``[examples]``."""
+from seqgpt.training.epoch_set import EpochSet
 
 
 class TokenBatches(Sampler[list[int]]):
@@ -24,12 +19,11 @@ class TokenBatches(Sampler[list[int]]):
     batches halved. Processes that train together take turns: the number of batches is a multiple of theirs.
     """
 
-    def __init__(self, order: Order, sizes: Sizes, *, budget: int, epochs: int, processes: int = 1) -> None:
+    def __init__(self, examples: EpochSet, *, budget: int, epochs: int, processes: int = 1) -> None:
         """Find out how many batches an epoch needs.
 
         Args:
-            order: The order of the examples.
-            sizes: Their tokens. An example that is larger than the budget makes a batch by itself.
+            examples: The examples. One that is larger than the budget makes a batch by itself.
             budget: Most tokens of a batch.
             epochs: How many epochs there will be.
             processes: How many processes share the batches.
@@ -38,32 +32,27 @@ class TokenBatches(Sampler[list[int]]):
             DataError: If there are so few examples that the processes cannot have as many batches each.
         """
         super().__init__()
-        self._order, self._sizes, self._budget = order, sizes, budget
-        self._epoch = 0
+        self._examples, self._budget = examples, budget
         batches = max(len(self._cuts(epoch)) for epoch in range(epochs))
         self._number = -(-batches // processes) * processes
-        examples = len(order(0))
-        if self._number > examples:
+        if self._number > len(examples):
             raise DataError(
-                f"{examples} examples in batches of {budget} tokens cannot be shared evenly by {processes} processes: "
-                "start fewer, or allow more tokens."
+                f"{len(examples)} examples in batches of {budget} tokens cannot be shared evenly by {processes} "
+                "processes: start fewer, or allow more tokens."
             )
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes."""
-        self._epoch = epoch
 
     def __len__(self) -> int:
         return self._number
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = self._order(self._epoch)
-        cuts = _halve(self._cuts(self._epoch), self._number)
+        epoch = self._examples.epoch
+        order = self._examples.order(epoch)
+        cuts = _halve(self._cuts(epoch), self._number)
         yield from (order[start:end].tolist() for start, end in cuts)
 
     def _cuts(self, epoch: int) -> list[tuple[int, int]]:
         """Return where each batch begins and ends within the order."""
-        sums = np.cumsum(self._sizes(epoch)[self._order(epoch)])
+        sums = np.cumsum(self._examples.sizes(epoch)[self._examples.order(epoch)])
         cuts: list[tuple[int, int]] = []
         start, before = 0, 0
         while start < len(sums):

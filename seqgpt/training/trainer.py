@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +13,12 @@ from typing import Any, NoReturn, cast
 
 import torch
 import transformers
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from seqgpt.data.augmentation import Augmentation, choose_labels, held_numbers
-from seqgpt.data.draws import draw
-from seqgpt.data.label_book import LabelBook
-from seqgpt.errors import ConfigError, DataError, ModelError, RunError, TextError
+from seqgpt.errors import ConfigError, DataError, ModelError, RunError
 from seqgpt.evaluation.report import Report, by_kind
-from seqgpt.examples import Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source
 from seqgpt.results import Result
@@ -40,94 +35,19 @@ from seqgpt.training.checkpoints import (
     saved_or_told,
 )
 from seqgpt.training.collate import answer_loss, collate
-from seqgpt.training.encode import Encoded, encode
+from seqgpt.training.encode import Encoded
+from seqgpt.training.epoch_set import EpochSet, InOrder
 from seqgpt.training.families import evaluate_families
-from seqgpt.training.lengths import example_too_long
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
-from seqgpt.training.model_card import CARD_FILE, CardSource, describe_examples, describe_mixture, model_card
+from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.progress import Throughput
-from seqgpt.training.replace_mentions import MentionReplacement
+from seqgpt.training.replay import WithReplay
 from seqgpt.training.run_lock import is_empty, run_lock
+from seqgpt.training.token_batches import TokenBatches
+from seqgpt.training.training_set import Examples, open_eval_sets, open_training_set
 from seqgpt.whole_file import write_file
-
-_MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
-
-Examples = Sequence[Example] | str | Path
-"""Examples, or the path of a JSONL file that holds them."""
-
-
-class TrainingSet(Dataset[Encoded]):
-    """Examples that are encoded as they are asked for, with labels and mentions drawn anew in every epoch."""
-
-    def __init__(
-        self,
-        examples: Sequence[Example],
-        model: SeqGPT,
-        *,
-        seed: int,
-        augmentation: Augmentation,
-        replace_mentions: float = 0.0,
-        sources: Sequence[str] = (),
-    ) -> None:
-        self._examples = examples
-        self._sources = sources or [""] * len(examples)
-        self._replace_mentions = MentionReplacement(examples, replace_mentions)
-        self._model = model
-        self._seed = seed
-        self._augmentation = augmentation
-        counts = Counter(example.task.labels[i] for example in examples for i in held_numbers(example))
-        shared = Counter(example.task.labels for example in examples)
-        self._closed_sets = {labels for labels, times in shared.items() if times >= _MANY or len(shared) == 1}
-        self._books = {closed: LabelBook(counts=counts, closed=closed) for closed in (True, False)}
-        self._labels_of_text: dict[str, set[str]] = {}
-        if augmentation.foreign:
-            for example in examples:
-                self._labels_of_text.setdefault(example.text, set()).update(example.task.labels)
-        # Shared, so that worker processes that live on from epoch to epoch see it change.
-        self._epoch = torch.zeros(1, dtype=torch.long)
-        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes."""
-        self._epoch[0] = epoch
-
-    def too_long(self, index: int) -> str:
-        """Say what is wrong with an example that the model cannot read; an empty string if it can, in every epoch."""
-        example = self._examples[index]
-        named = example if example.id else dataclasses.replace(example, id=str(index))
-        return example_too_long(self._model, named, self._augmentation.max_labels)
-
-    def describe(self) -> list[CardSource]:
-        """Tell what the examples are, by their source."""
-        members: dict[str, list[Example]] = {}
-        for name, example in zip(self._sources, self._examples, strict=True):
-            members.setdefault(name or "examples", []).append(example)
-        return [describe_examples(name, examples) for name, examples in members.items()]
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> Encoded:
-        example = self._examples[index]
-        encoded = self._encode(
-            self._replace_mentions(example, self._draw(index, "mentions")), self._augmentation, index
-        )
-        if encoded.tree.longest < self._model.max_positions:
-            return encoded
-        return self._encode(example, Augmentation(self._augmentation.max_labels), index)
-
-    def _draw(self, index: int, purpose: str) -> random.Random:
-        return draw(self._seed, int(self._epoch[0]), self._examples[index].id or str(index), purpose)
-
-    def _encode(self, example: Example, augmentation: Augmentation, index: int) -> Encoded:
-        book = self._books[example.task.labels in self._closed_sets or not augmentation.foreign]
-        near = tuple(self._labels_of_text.get(example.text, ()))
-        shown = choose_labels(example, book, augmentation, self._draw(index, "labels").random, near)
-        weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
-        encoded = encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
-        return encoded._replace(source=self._sources[index])
 
 
 class Trainer(transformers.Trainer):
@@ -144,6 +64,8 @@ class Trainer(transformers.Trainer):
             (:func:`seqgpt.training.mixture_set.open_mixture`).
         eval_dataset: Examples or a JSONL file to predict during training; or several of them by name.
         callbacks: Callbacks as in transformers.
+        replay: Other examples, or files of them, by name if there are several: of these, ``args.replay_share`` of all
+            examples are mixed in, other ones in every epoch, so that the model keeps what it knows.
 
     Attributes:
         seqgpt: The model.
@@ -167,6 +89,8 @@ class Trainer(transformers.Trainer):
         train_dataset: Examples | Mapping[str, Examples] | MixtureSet,
         eval_dataset: Examples | Mapping[str, Examples] | None = None,
         callbacks: list[transformers.TrainerCallback] | None = None,
+        *,
+        replay: Examples | Mapping[str, Examples] | None = None,
     ) -> None:
         _check_kinds(model, args)
         if not isinstance(model.template, MarksTemplate):
@@ -181,17 +105,20 @@ class Trainer(transformers.Trainer):
             )
         if model.adapter is not None and args.muon_learning_rate is not None:
             raise ConfigError("muon_learning_rate is for whole weight matrices: leave it out for an adapter.")
-        training_set = (
-            train_dataset if isinstance(train_dataset, MixtureSet) else _training_set(train_dataset, model, args)
+        training_set: EpochSet = (
+            train_dataset if isinstance(train_dataset, MixtureSet) else open_training_set(train_dataset, model, args)
         )
         if not len(training_set):
             raise DataError("there are no examples to train on: give at least one.")
+        if replay is not None:
+            others = open_training_set(replay, model, args)
+            if not len(others):
+                raise DataError("there are no examples to replay: give at least one, or leave replay out.")
+            training_set = WithReplay(training_set, others, share=args.replay_share, seed=args.seed)
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False
-        self.sources: Sequence[CardSource] = (
-            describe_mixture(training_set.mixture) if isinstance(training_set, MixtureSet) else training_set.describe()
-        )
+        self.sources: Sequence[CardSource] = training_set.describe()
         self.base_model: str | None = None
         self._loss_by_source = LossBySource()
         self._throughput = Throughput()
@@ -203,10 +130,10 @@ class Trainer(transformers.Trainer):
             model=cast(Any, model.learner),
             args=args,
             train_dataset=training_set,
-            eval_dataset=None if eval_dataset is None else cast(Any, _eval_sets(eval_dataset, model)),
+            eval_dataset=None if eval_dataset is None else cast(Any, open_eval_sets(eval_dataset, model)),
             data_collator=partial(collate, forward=model.forward, row_tokens=args.row_tokens),
             processing_class=model.tokenizer,
-            callbacks=[*(callbacks or []), _TellEpoch(training_set)],
+            callbacks=[*(callbacks or []), *_early_stopping(args), _TellEpoch(training_set)],
         )
         self.model_accepts_loss_kwargs = (
             True  # compute_loss takes num_items_in_batch, whatever the model's forward does
@@ -264,12 +191,36 @@ class Trainer(transformers.Trainer):
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
 
+    def get_train_dataloader(self) -> DataLoader[Encoded]:
+        """Return the batches of an epoch: of so many examples, or of so many tokens."""
+        args = cast(TrainingArguments, self.args)
+        if args.batch_tokens is None:
+            return super().get_train_dataloader()
+        loader = DataLoader(
+            cast(EpochSet, self.train_dataset),
+            batch_sampler=self._token_batches(args.batch_tokens),
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            pin_memory=args.dataloader_pin_memory,
+        )
+        self.accelerator.dataloader_config.even_batches = False  # they are: as many for every process
+        return cast("DataLoader[Encoded]", self.accelerator.prepare(loader))
+
+    def _token_batches(self, budget: int) -> TokenBatches:
+        examples = cast(EpochSet, self.train_dataset)
+        processes = self.args.world_size
+        if self.args.max_steps <= 0:
+            epochs = math.ceil(self.args.num_train_epochs)
+            return TokenBatches(examples, budget=budget, epochs=epochs, processes=processes)
+        one = TokenBatches(examples, budget=budget, epochs=1, processes=processes)
+        needed = self.args.max_steps * self.args.gradient_accumulation_steps * processes
+        return TokenBatches(examples, budget=budget, epochs=math.ceil(needed / len(one)), processes=processes)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
-        """Take a mixture in its own order, which is another one in every epoch."""
-        given = self.train_dataset if train_dataset is None else train_dataset
-        if isinstance(given, MixtureSet):
-            return torch.utils.data.SequentialSampler(given)
-        return super()._get_train_sampler(train_dataset)
+        """Take the examples in their own order, which is another one in every epoch."""
+        return InOrder(cast(EpochSet, self.train_dataset))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Create the optimizer that the arguments ask for."""
@@ -371,7 +322,7 @@ class Trainer(transformers.Trainer):
         Raises:
             DataError: If there is nothing to evaluate.
         """
-        sets: Any = self.eval_dataset if eval_dataset is None else _eval_sets(eval_dataset, self.seqgpt)
+        sets: Any = self.eval_dataset if eval_dataset is None else open_eval_sets(eval_dataset, self.seqgpt)
         if not sets:
             raise DataError("there is nothing to evaluate: give eval_dataset to the Trainer or to this call.")
         began = time.perf_counter()
@@ -531,11 +482,16 @@ class _TellEpoch(transformers.TrainerCallback):
     accelerate tells it too, but not in several processes nor in an epoch that is resumed in its middle.
     """
 
-    def __init__(self, training_set: TrainingSet | MixtureSet) -> None:
+    def __init__(self, training_set: EpochSet) -> None:
         self._training_set = training_set
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._training_set.set_epoch(int(state.epoch or 0))
+
+
+def _early_stopping(args: TrainingArguments) -> list[transformers.TrainerCallback]:
+    patience = args.early_stopping_patience
+    return [] if patience is None else [transformers.EarlyStoppingCallback(early_stopping_patience=patience)]
 
 
 def _stopped_early(callback: object) -> bool:
@@ -576,56 +532,6 @@ def _check_empty(directory: Path) -> None:
         )
 
 
-def _training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, args: TrainingArguments) -> TrainingSet:
-    """Return examples as a training set; all of them can be read in every epoch."""
-    for name in ("described_labels", "translated_labels"):
-        if getattr(args, name):
-            raise ConfigError(
-                f"{name} needs a mixture of recipes, which know what labels mean and what they are called."
-            )
-    named = {name: _read(one) for name, one in given.items()} if isinstance(given, Mapping) else {"": _read(given)}
-    examples = [example for members in named.values() for example in members]
-    _check_examples(examples)
-    training_set = TrainingSet(
-        examples,
-        model,
-        seed=args.seed,
-        augmentation=args.augmentation,
-        replace_mentions=args.replace_mentions,
-        sources=[name for name, members in named.items() for _ in members],
-    )
-    for index in range(len(examples)):
-        problem = training_set.too_long(index)
-        if problem:
-            raise DataError(problem)
-    return training_set
-
-
-def _read(examples: Examples) -> Sequence[Example]:
-    if isinstance(examples, (str, Path)):
-        return read_jsonl(examples)
-    if not isinstance(examples, Sized):
-        raise DataError(f"examples are a {type(examples).__name__}: give a list of them, or the path of a JSONL file.")
-    return examples
-
-
-def _eval_sets(given: Examples | Mapping[str, Examples], model: SeqGPT) -> dict[str, Sequence[Example]]:
-    """Return the evaluation examples by name, a single set under the empty name; all can be predicted."""
-    named = given if isinstance(given, Mapping) else {"": given}
-    sets = {name: _read(examples) for name, examples in named.items()}
-    for name, examples in sets.items():
-        where = f"evaluation set {name!r}" if name else "the evaluation set"
-        _check_examples(examples)
-        if not examples:
-            raise DataError(f"{where} has no examples: give at least one, or leave it out.")
-        for index, example in enumerate(examples):
-            try:
-                model.check_length(example.text, example.task)
-            except TextError as error:
-                raise DataError(f"{where}, example {example.id or index}: {error}") from error
-    return sets
-
-
 def _check_kinds(model: object, args: object) -> None:
     """Refuse what the Trainer of transformers takes and this one does not."""
     if not isinstance(model, SeqGPT):
@@ -638,15 +544,6 @@ def _check_kinds(model: object, args: object) -> None:
             f"args are {type(args).__module__.partition('.')[0]}.{type(args).__name__}: build them with "
             "seqgpt.TrainingArguments, which takes the same and has max_labels and row_tokens."
         )
-
-
-def _check_examples(examples: Iterable[object]) -> None:
-    for index, example in enumerate(examples):
-        if not isinstance(example, Example):
-            raise DataError(
-                f"example {index} is a {type(example).__name__}: make it with seqgpt.Example.from_dict, "
-                "or give the path of a JSONL file."
-            )
 
 
 def _metrics(reports: Sequence[Report]) -> dict[str, float]:

@@ -103,7 +103,8 @@ def test_texts_are_mixed_and_tasks_on_one_text_come_together(sources):
     mixed = mixture(sources, "big", "small", examples=90)
     draws = mixed.draws(0, 0)
     members = [mixed.members[number] for number in draws.member]
-    texts = [int(one.texts[example]) for one, example in zip(members, draws.example, strict=True)]
+    drawn = zip(members, draws.example, draws.epoch, strict=True)
+    texts = [(int(one.texts[example]), times) for one, example, times in drawn]  # what comes again comes elsewhere
     runs = [list(run) for _, run in itertools.groupby(zip(texts, members, strict=True), key=lambda one: one[0])]
     assert len(runs) == len(set(texts))
     assert sum(len({member.path for _, member in run}) > 1 for run in runs) > len(runs) / 4

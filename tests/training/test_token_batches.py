@@ -6,12 +6,29 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seqgpt.errors import DataError
+from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.token_batches import TokenBatches
 from tests.strategies import quick
 
 
-def order_of(size):
-    return lambda epoch: np.random.default_rng(epoch).permutation(size)
+class Sized(EpochSet):
+    """Examples of which nothing is known but their sizes."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self._sizes = np.array(sizes)
+
+    def __len__(self):
+        return len(self._sizes)
+
+    def describe(self):
+        return []
+
+    def order(self, epoch):
+        return np.random.default_rng(epoch).permutation(len(self))
+
+    def sizes(self, epoch):
+        return self._sizes
 
 
 @quick
@@ -22,27 +39,25 @@ def order_of(size):
     processes=st.integers(1, 4),
 )
 def test_every_example_comes_once_within_the_budget(sizes, budget, epochs, processes):
-    sizes = np.array(sizes)
-    order = order_of(len(sizes))
+    examples, sizes = Sized(sizes), np.array(sizes)
     try:
-        batches = TokenBatches(order, lambda _: sizes, budget=budget, epochs=epochs, processes=processes)
+        batches = TokenBatches(examples, budget=budget, epochs=epochs, processes=processes)
     except DataError:
         assume(False)  # hardly two examples fit into a batch
     for epoch in range(epochs):
-        batches.set_epoch(epoch)
+        examples.set_epoch(epoch)
         drawn = list(batches)
         assert len(drawn) == len(batches)
         assert len(drawn) % processes == 0
-        assert [index for batch in drawn for index in batch] == order(epoch).tolist()
+        assert [index for batch in drawn for index in batch] == examples.order(epoch).tolist()
         assert all(batch and (sizes[batch].sum() <= budget or len(batch) == 1) for batch in drawn)
         assert list(batches) == drawn
 
 
 def test_a_batch_is_as_full_as_it_can_be():
-    batches = TokenBatches(lambda _: np.arange(6), lambda _: np.full(6, 10), budget=29, epochs=2)
-    assert list(batches) == [[0, 1], [2, 3], [4, 5]]
+    assert [len(batch) for batch in TokenBatches(Sized([10] * 6), budget=29, epochs=2)] == [2, 2, 2]
 
 
 def test_fewer_examples_than_processes():
     with pytest.raises(DataError, match="2 examples in batches of 9 tokens cannot be shared evenly by 4 processes"):
-        TokenBatches(lambda _: np.arange(2), lambda _: np.ones(2, int), budget=9, epochs=1, processes=4)
+        TokenBatches(Sized([1, 1]), budget=9, epochs=1, processes=4)

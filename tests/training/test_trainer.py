@@ -14,7 +14,7 @@ from seqgpt.evaluation.report import by_kind, evaluate
 from seqgpt.examples import Example
 from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint
 from seqgpt.training.optimizer import CombinedOptimizer
-from seqgpt.training.trainer import TrainingSet
+from seqgpt.training.training_set import TrainingSet
 from tests.alike import assert_alike
 from tests.conftest import tiny_config
 from tests.training.conftest import make_model

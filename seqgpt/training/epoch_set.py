@@ -1,0 +1,61 @@
+"""What is common to all training sets: they know the epoch, and what comes in it in which order."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from seqgpt.training.encode import Encoded
+from seqgpt.training.model_card import CardSource
+
+
+class EpochSet(Dataset[Encoded]):
+    """Examples that are drawn, or shown, otherwise in every epoch; what is drawn is a function of seed and epoch."""
+
+    def __init__(self) -> None:
+        # Shared, so that worker processes that live on from epoch to epoch see it change.
+        self._epoch = torch.zeros(1, dtype=torch.long)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that runs, counted from 0."""
+        return int(self._epoch.item())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch comes."""
+        self._epoch[0] = epoch
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many examples an epoch has."""
+
+    @abstractmethod
+    def describe(self) -> list[CardSource]:
+        """Tell where the examples come from, as a model card does."""
+
+    @abstractmethod
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the order in which the examples of an epoch come; int64 ``[examples]``."""
+
+    @abstractmethod
+    def sizes(self, epoch: int) -> np.ndarray:
+        """Return about how many tokens each example of an epoch has, by its number; int64 ``[examples]``."""
+
+
+class InOrder(Sampler[int]):
+    """The examples of the epoch that runs, in its order."""
+
+    def __init__(self, examples: EpochSet) -> None:
+        super().__init__()
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._examples.order(self._examples.epoch).tolist()
