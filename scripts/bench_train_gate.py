@@ -210,14 +210,15 @@ def _learn(model: nn.Module, logits: Tensor, examples: Sequence[Encoded], none: 
     options = [torch.tensor(target.options) for target in targets]
     right = [torch.tensor([token in target.right for token in target.options]) for target in targets]
     model.zero_grad()
-    answer_loss(
+    loss: Any = answer_loss(
         logits,
         pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
         pad_sequence(right, batch_first=True),
         torch.tensor([target.one_of for target in targets]),
         torch.tensor([target.weight for target in targets]),
         none,
-    ).backward()
+    )
+    loss.backward()
     gradients = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
     return Computed(logits.detach().float(), gradients)
 
@@ -248,7 +249,7 @@ def _check_runs(folder: Path) -> list[Check]:
     if done.returncode:
         sys.exit(f"bench_train_gate: two processes did not train:\n{done.stderr}")
     two = SeqGPT.from_pretrained(folder / "two")
-    saving = {"optim": "adamw_torch", "save_strategy": "steps", "save_steps": STEPS // 2}
+    saving: dict[str, Any] = {"optim": "adamw_torch", "save_strategy": "steps", "save_steps": STEPS // 2}
     straight = _train(folder / "straight", **saving)
     last = f"checkpoint-{STEPS // 2}"
     shutil.copytree(folder / "straight" / last, folder / "resumed" / last)

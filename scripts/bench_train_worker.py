@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 import transformers
@@ -45,7 +45,7 @@ class Turns(TrainerCallback):
 
     def __init__(self, requests: IO[str], answers: IO[str]) -> None:
         self._requests, self._answers = requests, answers
-        self._counter: FlopCounterMode | None = None
+        self._counter: Any = None
         self._memory = self._wall = self._cpu = 0.0
         self._event: Any = None
 
@@ -57,8 +57,7 @@ class Turns(TrainerCallback):
         """Tell what a step took, and wait for the next request."""
         answer: Answer = {}
         if self._event is not None:
-            ended = torch.cuda.Event(enable_timing=True)
-            ended.record()
+            ended = _event()
             torch.cuda.synchronize()
             answer["gpu"] = self._event.elapsed_time(ended) / 1000
         answer |= {"wall": time.perf_counter() - self._wall, "cpu": time.process_time() - self._cpu}
@@ -80,8 +79,7 @@ class Turns(TrainerCallback):
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
         if torch.cuda.is_available():
-            self._event = torch.cuda.Event(enable_timing=True)
-            self._event.record()
+            self._event = _event()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
 
@@ -136,7 +134,7 @@ def _padded(folder: Path, bf16: bool, *, completion: bool) -> tuple[Any, Answer]
     trainer: Any = transformers.Trainer(
         model=_model(folder),
         args=transformers.TrainingArguments(**arguments),
-        train_dataset=data,  # type: ignore[arg-type]
+        train_dataset=data,
         data_collator=_collate,
     )
     return trainer, {"attention": trainer.model.config._attn_implementation}
@@ -202,6 +200,12 @@ WAYS: dict[str, Callable[[Path, bool], tuple[Any, Answer]]] = {
     "trl-compact": partial(_trl, compact=True),
     "seqgpt": _seqgpt,
 }
+
+
+def _event() -> Any:
+    event = cast(Any, torch.cuda.Event)(enable_timing=True)
+    event.record()
+    return event
 
 
 def _begin_peak() -> float:
