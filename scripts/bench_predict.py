@@ -316,15 +316,28 @@ def make_example(
     model: SeqGPT, draw: random.Random, language: str, kind: str, density: str, labels: list[str], n_tokens: int
 ) -> Example:
     """Make a text of so many tokens from bundled ones, and spans of one to four words or characters."""
+    text = make_text(model, draw, language, n_tokens)
+    if kind == "classify":
+        return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": [labels[0]]})
+    answer = draw_spans(draw, text, language, density, labels)
+    return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": answer})
+
+
+def make_text(model: SeqGPT, draw: random.Random, language: str, n_tokens: int) -> str:
+    """Make a text of so many tokens from bundled ones."""
     pool = _pool(language)
     text = ""
     while len(model.vocabulary.encode(text)) < n_tokens:
         text += (" " if text and language == "en" else "") + re.sub(r"[\t\r\n]", " ", draw.choice(pool).text)
     while len(model.vocabulary.encode(text)) > n_tokens:
         text = text[:-1]
-    text = text.rstrip()
-    if kind == "classify":
-        return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": [labels[0]]})
+    return text.rstrip()
+
+
+def draw_spans(
+    draw: random.Random, text: str, language: str, density: str, labels: list[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Draw spans of one to four words or characters for labels; no two of a label begin in the same place."""
     starts = [i for i in range(len(text) - 1) if language == "zh" or (i == 0 or text[i - 1] == " ")]
     answer: dict[str, list[dict[str, Any]]] = {}
     for label in labels:
@@ -338,8 +351,7 @@ def make_example(
             )
             span = span.strip()
             answer.setdefault(label, []).append({"text": span, "start": start})
-    answer = {label: list({s["start"]: s for s in spans}.values()) for label, spans in answer.items()}
-    return Example.from_dict({"text": text, "task": kind, "labels": labels, "answer": answer})
+    return {label: list({s["start"]: s for s in spans}.values()) for label, spans in answer.items()}
 
 
 def _pool(language: str) -> list[Example]:
