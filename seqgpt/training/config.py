@@ -79,6 +79,8 @@ class DataConfig:
         eval: The same, to predict during training; recipes give their validation split, ``sample`` its held-out part.
         passes: How often the examples of a source come in an epoch, once if it is not named here; of a fraction, a
             seeded choice of them. So small sets are not lost among large ones.
+        replay: Other data that is mixed in, so that the model keeps what it knows: ``training.replay_share`` of all
+            examples. Its validation splits are evaluated before and after.
         train_limit: Most examples of each source, a seeded choice; all if None.
         eval_limit: The same for evaluation.
         root: Folder of the data sets that recipes read.
@@ -88,6 +90,7 @@ class DataConfig:
     train: list[str] = field(default_factory=list)
     eval: list[str] = field(default_factory=list)
     passes: dict[str, float] = field(default_factory=dict)
+    replay: list[str] = field(default_factory=list)
     train_limit: int | None = None
     eval_limit: int | None = 200
     root: str | None = None
@@ -286,7 +289,7 @@ def _check_data(file: YamlFile, data: Mapping[str, Any], *, mixes: bool) -> None
         file.problem("data", "'data.train' is missing: list recipes, JSONL files, or sample")
     if trains and mixes:
         file.problem("data.train", "'data.train' and 'mixture' both say what is trained on: keep one")
-    for key in ("train", "eval"):
+    for key in ("train", "eval", "replay"):
         names = data.get(key) or []
         for name in dict.fromkeys(name for name in names if names.count(name) > 1):
             file.problem(f"data.{key}", f"'data.{key}' lists {name!r} twice: list it once")

@@ -17,7 +17,8 @@ from seqgpt.examples import write_jsonl
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import load_run_config
 from seqgpt.training.mixture_set import open_mixture, open_store
-from seqgpt.training.run import MIXTURE_FILE, _examples, run_training
+from seqgpt.training.run import MIXTURE_FILE, run_training
+from seqgpt.training.run_data import read_data
 from seqgpt.training.trainer import Trainer
 from tests.training.test_answer_store import plain
 
@@ -189,7 +190,7 @@ def test_lists_of_sources_are_guarded_too(tmp_path, data_root, capfd):
     values["training"] |= {"max_steps": 1, "eval_strategy": "no"}
     path.write_text(yaml.safe_dump(values))
     config = load_run_config(path)
-    examples = _examples(config, 0)
+    examples = read_data(config, 0).train
     assert len(examples["wikigold"]) == 1141
     assert "wikigold: 1 examples left out, whose texts stand in the test of a held-out set" in capfd.readouterr().err
 

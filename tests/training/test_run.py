@@ -15,7 +15,7 @@ from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.configs import config_dir
 from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.training import run
+from seqgpt.training import run, run_data
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.environment import environment
 from seqgpt.training.run import run_stages, run_training
@@ -261,26 +261,46 @@ def test_home_is_one_place(config, files, monkeypatch):
     assert wanted.output_dir == str(files / "here")
 
 
+def read(**data):
+    return run_data.read_data(RunConfig("", ModelConfig(), DataConfig(**data)), seed=0).train
+
+
 @pytest.mark.parametrize(("passes", "expected"), [(1, 20), (3, 60), (2.5, 50), (0.25, 5)])
 def test_a_source_comes_as_often_as_the_config_says(passes, expected):
-    data = DataConfig(train=["sample"], passes={"sample": passes})
-    examples = run._read("sample", "train", data, 20)
-    repeated = run._repeat(examples, "sample", data, 0)
+    examples = read(train=["sample"], train_limit=20)["sample"]
+    repeated = read(train=["sample"], train_limit=20, passes={"sample": passes})["sample"]
     assert len(repeated) == expected
     assert len({example.id for example in repeated}) == expected  # so that each draws labels of its own
     assert {example.text for example in repeated} <= {example.text for example in examples}
     assert passes < 1 or repeated[:20] == examples
-    assert repeated == run._repeat(examples, "sample", data, 0)
+    assert repeated == read(train=["sample"], train_limit=20, passes={"sample": passes})["sample"]
 
 
 def test_a_limit_is_a_choice_not_the_first_rows(config, files):
-    data = DataConfig(train=["sample"])
-    few = run._read("sample", "train", data, limit=10)
-    more = run._read("sample", "train", data, 20)
-    assert few != run._read("sample", "train", data, limit=None)[:10]
+    few = read(train=["sample"], train_limit=10)["sample"]
+    more = read(train=["sample"], train_limit=20)["sample"]
+    assert few != read(train=["sample"])["sample"][:10]
     assert {example.id for example in few} < {example.id for example in more}
-    named = run._read(str(files / "train.jsonl"), "train", data, limit=3)
+    named = read(train=[str(files / "train.jsonl")], train_limit=3)["train"]
     assert all(example.id.startswith(f"{files}/train.jsonl/") for example in named)
+
+
+def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
+    base = config(output="base")
+    run_training(base)
+    data = {"eval": [str(files / "held_out.jsonl")], "eval_limit": 6, "replay": ["sample"]}
+    tuned = dataclasses.replace(config(data=data, max_labels=4), model=ModelConfig(path=base.output_dir))
+    kill(tuned, 2)
+    before = (files / "run" / "before.json").read_text()
+    run_training(tuned)  # goes on, and does not measure anew
+    assert (files / "run" / "before.json").read_text() == before
+    table = (files / "run" / "before_after.md").read_text()
+    assert table in capfd.readouterr().err
+    rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]
+    assert {"held_out", "sample, known before (extract)", "sample, known before (classify)"} == set(rows)
+    logged = json.loads((files / "run" / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
+    assert any("loss/sample" in entry for entry in logged)
+    assert "| sample |" in (files / "run" / "README.md").read_text()
 
 
 def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):

@@ -1,0 +1,176 @@
+"""What a run reads: what it trains on, replays and evaluates, and what was left out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from seqgpt.data.draws import draw
+from seqgpt.data.leaks import held_out_texts, refuse_held_out
+from seqgpt.data.mixture import find_sources
+from seqgpt.data.source import is_recipe, read_source, short_names, split_source
+from seqgpt.data.text_index import index_examples
+from seqgpt.errors import DataError, TextError
+from seqgpt.examples import BadRows, Example
+from seqgpt.model import SeqGPT
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.config import DataConfig, RunConfig
+from seqgpt.training.say import say
+from seqgpt.training.training_set import TrainingSet
+
+Named = Mapping[str, Sequence[Example]]
+"""Examples by what their source is called."""
+
+
+@dataclass
+class RunData:
+    """The examples of a run, by what their sources are called.
+
+    Attributes:
+        train: What is trained on; empty with a mixture, which is read from its stores.
+        held_out: What is evaluated during training.
+        replay: Other data that is mixed in.
+        known: Examples of the replayed sources that are not replayed, which tell what a model still knows.
+        left_out: What was left out, and why; sentences.
+    """
+
+    train: Named = field(default_factory=dict)
+    held_out: Named = field(default_factory=dict)
+    replay: Named = field(default_factory=dict)
+    known: Named = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def readable(self, model: SeqGPT, arguments: TrainingArguments) -> RunData:
+        """Return the data without the examples that are longer than the model reads, which are counted."""
+        fits = _Fits(model, arguments, self.left_out)
+        return RunData(
+            fits.to_train("data.train", self.train),
+            fits.to_evaluate(self.held_out),
+            fits.to_train("data.replay", self.replay),
+            fits.to_evaluate(self.known),
+            self.left_out,
+        )
+
+
+def read_data(config: RunConfig, seed: int) -> RunData:
+    """Read the examples of a run.
+
+    Raises:
+        DataError: If a source cannot be read, a row is wrong, or nothing is left of a source.
+        ConfigError: If a source is unknown, or held out.
+    """
+    data, left_out = config.data, list[str]()
+    return RunData(
+        {
+            title: _repeat(_read(name, "train", data, data.train_limit, left_out), name, data, seed)
+            for name, title in short_names(data.train).items()
+        },
+        _validation(data.eval, data, left_out),
+        {
+            title: _read(name, "train", data, data.train_limit, left_out)
+            for name, title in short_names(data.replay).items()
+        },
+        _validation(data.replay, data, left_out),
+        left_out,
+    )
+
+
+def vocabulary_examples(config: RunConfig, most: int) -> list[Example]:
+    """Return some examples of each source of a mixture, from which the vocabulary of a new model is made."""
+    if config.model.path or not config.mixture:
+        return []
+    sources = find_sources(config.mixture)
+    each = max(most // len(sources), 1)
+    return [example for name in sources for example in _read(name, "train", config.data, each, [])]
+
+
+def flat(examples: Named) -> list[Example]:
+    """Return the examples of all sources, one source after the other."""
+    return [example for members in examples.values() for example in members]
+
+
+def _validation(sources: Sequence[str], data: DataConfig, left_out: list[str]) -> Named:
+    return {
+        title: _read(name, "validation", data, data.eval_limit, left_out)
+        for name, title in short_names(sources).items()
+    }
+
+
+def _read(name: str, split: str, data: DataConfig, limit: int | None, left_out: list[str]) -> list[Example]:
+    if split == "train" and is_recipe(name):
+        refuse_held_out([split_source(name)[0]], "data.train")
+    bad = BadRows()
+    examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
+    if bad.count:
+        _note(f"{name}: {bad}", left_out)
+    if split == "train" and name != "sample":
+        return _without_leaks(name, examples, data.root, left_out)
+    return examples
+
+
+def _without_leaks(name: str, examples: list[Example], data_root: str | None, left_out: list[str]) -> list[Example]:
+    """Leave out examples whose texts stand in a held-out test, and say so."""
+    leaks = held_out_texts(data_root).holds(index_examples(examples, BadRows()))
+    if leaks.any():
+        _note(f"{name}: {leaks.sum()} examples left out, whose texts stand in the test of a held-out set", left_out)
+    if leaks.all():
+        raise DataError(f"{name}: every example stands in the test of a held-out set. Train on others.")
+    return [example for example, leaked in zip(examples, leaks, strict=True) if not leaked]
+
+
+def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> list[Example]:
+    """Return the examples of a source as often as they come in an epoch, each time under an id of its own."""
+    times, rest = divmod(data.passes.get(name, 1.0), 1.0)
+    repeated = [*examples]
+    for i in range(1, int(times)):
+        repeated += [dataclasses.replace(example, id=f"{example.id}~{i}") for example in examples]
+    few = draw(seed, 0, name, "passes").sample(examples, round(rest * len(examples)))
+    return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """Leaves out what is longer than a model reads, and says so."""
+
+    model: SeqGPT
+    arguments: TrainingArguments
+    left_out: list[str]
+
+    def to_train(self, what: str, examples: Named) -> Named:
+        members = flat(examples)
+        checked = TrainingSet(members, self.model, seed=self.arguments.seed, augmentation=self.arguments.augmentation)
+        problems = [checked.too_long(index) for index in range(len(members))]
+        if members:
+            self._count(what, problems)
+        left = iter(problems)
+        return {title: [example for example in own if not next(left)] for title, own in examples.items()}
+
+    def to_evaluate(self, examples: Named) -> Named:
+        return {title: self._readable(title, own) for title, own in examples.items()}
+
+    def _readable(self, title: str, examples: Sequence[Example]) -> list[Example]:
+        problems = [self._problem(example) for example in examples]
+        self._count(title, problems)
+        return [example for example, problem in zip(examples, problems, strict=True) if not problem]
+
+    def _problem(self, example: Example) -> str:
+        try:
+            self.model.check_length(example.text, example.task)
+        except TextError as error:
+            return f"example {example.id}: {error}"
+        return ""
+
+    def _count(self, what: str, problems: Sequence[str]) -> None:
+        bad = BadRows()
+        for problem in filter(None, problems):
+            bad.add(problem)
+        if bad.count:
+            _note(f"{what}, too long: {bad}", self.left_out)
+        if bad.count == len(problems):
+            raise DataError(f"{what}: every example is longer than the model reads. Shorten them.")
+
+
+def _note(sentence: str, left_out: list[str]) -> None:
+    say(sentence)
+    left_out.append(sentence)
