@@ -288,8 +288,8 @@ def test_a_limit_is_a_choice_not_the_first_rows(config, files):
 def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
     base = config(output="base")
     run_training(base)
-    data = {"eval": [str(files / "held_out.jsonl")], "eval_limit": 6, "replay": ["sample"]}
-    tuned = dataclasses.replace(config(data=data, max_labels=4), model=ModelConfig(path=base.output_dir))
+    data = {"eval": [str(files / "held_out.jsonl")], "eval_limit": 6, "replay": ["sample"], "on_bad_row": "skip"}
+    tuned = dataclasses.replace(config(data=data), model=ModelConfig(path=base.output_dir))
     kill(tuned, 2)
     before = (files / "run" / "before.json").read_text()
     run_training(tuned)  # goes on, and does not measure anew
@@ -297,7 +297,8 @@ def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
     table = (files / "run" / "before_after.md").read_text()
     assert table in capfd.readouterr().err
     rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]
-    assert {"held_out", "sample, known before (extract)", "sample, known before (classify)"} == set(rows)
+    names = ("held_out", "sample, known before")
+    assert {f"{name} ({kind})" for name in names for kind in ("extract", "classify")} == set(rows)
     logged = json.loads((files / "run" / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
     assert any("loss/sample" in entry for entry in logged)
     assert "| sample |" in (files / "run" / "README.md").read_text()
