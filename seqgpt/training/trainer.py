@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,42 +14,33 @@ import torch
 import transformers
 from torch.utils.data import DataLoader
 from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError
-from seqgpt.evaluation.report import Report, by_kind
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import NONE, MarksTemplate
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.checkpoints import (
-    SAVING,
-    STATE_FILE,
-    clear_saving,
-    last_checkpoint,
-    publish,
-    rotate,
-    saved_or_told,
-)
+from seqgpt.training.checkpoints import clear_saving, last_checkpoint, saved_or_told
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet, InOrder
-from seqgpt.training.families import evaluate_families
+from seqgpt.training.evaluate_sets import evaluate_sets
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
 from seqgpt.training.optimizer import muon_and_adamw
 from seqgpt.training.progress import Throughput
 from seqgpt.training.replay import WithReplay
+from seqgpt.training.resumable import ResumableTrainer
 from seqgpt.training.run_lock import is_empty, run_lock
 from seqgpt.training.token_batches import TokenBatches
 from seqgpt.training.training_set import Examples, open_eval_sets, open_training_set
 from seqgpt.whole_file import write_file
 
 
-class Trainer(transformers.Trainer):
+class Trainer(ResumableTrainer):
     """Trains a model on examples; the loss is on answers only.
 
     Everything that ``transformers.Trainer`` does (schedules, precision, devices, checkpoints, callbacks) works as
@@ -122,7 +112,6 @@ class Trainer(transformers.Trainer):
         self.base_model: str | None = None
         self._loss_by_source = LossBySource()
         self._throughput = Throughput()
-        self._saving = False
         self._sources_of_step: Sequence[str] = ()
         if model.adapter is None and model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
@@ -329,24 +318,11 @@ class Trainer(transformers.Trainer):
         was_training = self.seqgpt.model.training
         self.seqgpt.model.eval()
         predictor = _InBatches(self.seqgpt, self.args.per_device_eval_batch_size)
-        metrics: dict[str, float] = {}
-        headlines = []
-        families: dict[str, list[float]] = {}
         try:
-            for name, examples in sets.items():
-                prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
-                kinds = by_kind(examples).values()
-                found = [evaluate_families(predictor, members, name=name or "eval") for members in kinds]
-                reports = [report for report, _ in found]
-                for family, headline in (one for _, by_family in found for one in by_family.items()):
-                    families.setdefault(family, []).append(headline)
-                metrics |= {f"{prefix}_{metric}": value for metric, value in _metrics(reports).items()}
-                headlines += [report.headline for report in reports]
+            metrics = evaluate_sets(predictor, sets, metric_key_prefix)
         finally:
             self.seqgpt.model.train(was_training)
             self._throughput.restart()
-        metrics |= {f"{metric_key_prefix}_family_{name}": sum(one) / len(one) for name, one in families.items()}
-        metrics[f"{metric_key_prefix}_score"] = sum(headlines) / len(headlines)
         metrics[f"{metric_key_prefix}_runtime"] = time.perf_counter() - began
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -405,65 +381,6 @@ class Trainer(transformers.Trainer):
         load_result.missing_keys[:] = [key for key in load_result.missing_keys if key not in tied]
         super()._issue_warnings_after_load(load_result)
 
-    def _get_output_dir(self, trial: Any) -> str:
-        directory: str = super()._get_output_dir(trial)
-        return str(Path(directory) / SAVING) if self._saving else directory
-
-    def _init_training_state(self, *given: Any, **named: Any) -> Any:
-        """Look for the best checkpoint in the output directory, which may have been moved."""
-        begun = super()._init_training_state(*given, **named)
-        best = Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
-        if best.is_dir():
-            self.state.best_model_checkpoint = str(best)
-        return begun
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Save a checkpoint that is there as a whole or not at all, and only then delete older ones."""
-        directory = Path(self._get_output_dir(trial))
-        with saved_or_told(f"step {self.state.global_step}: the checkpoint", directory):
-            self._save_whole(directory, model, trial)
-        if self.args.push_to_hub:
-            super()._push_from_checkpoint(str(directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
-
-    def _save_whole(self, directory: Path, model: Any, trial: Any) -> None:
-        best = self.state.best_model_checkpoint
-        if self.args.should_save:
-            clear_saving(directory)
-        self.accelerator.wait_for_everyone()
-        self._saving = True
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self._saving = False
-        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        if self.state.best_model_checkpoint != best:  # it is this one
-            self.state.best_model_checkpoint = str(directory / name)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            self.state.save_to_json(str(directory / SAVING / name / STATE_FILE))
-            place = publish(directory / SAVING / name, directory)
-            rotate(place, self.args.save_total_limit, self.state.best_model_checkpoint)
-            clear_saving(directory)
-        self.accelerator.wait_for_everyone()
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Wait until the checkpoint is where it stays."""
-
-    def _run_epoch(self, *given: Any, **named: Any) -> None:
-        """Train an epoch, unless the checkpoint that a run goes on from was its last."""
-        if self.state.global_step >= self.state.max_steps or any(map(_stopped_early, self.callback_handler.callbacks)):
-            self.control.should_training_stop = True
-        else:
-            super()._run_epoch(*given, **named)  # type: ignore[no-untyped-call]
-
-    def _finalize_training(self, *given: Any, **named: Any) -> Any:
-        """Delete no checkpoint: transformers would delete the last one here where one is kept and another is best."""
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            return super()._finalize_training(*given, **named)  # type: ignore[no-untyped-call]
-        finally:
-            self.args.save_total_limit = limit
-
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(str(output_dir or self.args.output_dir))
         if self.seqgpt.adapter is None:
@@ -492,13 +409,6 @@ class _TellEpoch(transformers.TrainerCallback):
 def _early_stopping(args: TrainingArguments) -> list[transformers.TrainerCallback]:
     patience = args.early_stopping_patience
     return [] if patience is None else [transformers.EarlyStoppingCallback(early_stopping_patience=patience)]
-
-
-def _stopped_early(callback: object) -> bool:
-    return (
-        isinstance(callback, transformers.EarlyStoppingCallback)
-        and callback.early_stopping_patience_counter >= callback.early_stopping_patience
-    )
 
 
 @dataclass(frozen=True)
@@ -544,13 +454,3 @@ def _check_kinds(model: object, args: object) -> None:
             f"args are {type(args).__module__.partition('.')[0]}.{type(args).__name__}: build them with "
             "seqgpt.TrainingArguments, which takes the same and has max_labels and row_tokens."
         )
-
-
-def _metrics(reports: Sequence[Report]) -> dict[str, float]:
-    """Join the metrics of one or both kinds of task; those that both have get the kind in front."""
-    names = Counter(metric for report in reports for metric in report.metrics)
-    return {
-        metric if names[metric] == 1 else f"{report.kind}_{metric}": value
-        for report in reports
-        for metric, value in report.metrics.items()
-    }
