@@ -230,7 +230,7 @@ def _learn(model: nn.Module, logits: Tensor, examples: Sequence[Encoded], none: 
     options = [torch.tensor(target.options) for target in targets]
     right = [torch.tensor([token in target.right for token in target.options]) for target in targets]
     model.zero_grad()
-    losses = answer_loss(
+    losses: Any = answer_loss(
         logits,
         pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
         pad_sequence(right, batch_first=True),
