@@ -34,7 +34,7 @@ class TrainingArguments(transformers.TrainingArguments):
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
         batch_tokens: Tokens of a batch, about: examples are put together until they have so many, instead of
             ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time. An example of
-            more tokens is a batch by itself: ``max_length`` bounds that.
+            more tokens, text and all answers together, is a batch by itself.
         replay_share: Share of the examples of an epoch that are replayed, where other data is given to replay.
         early_stopping_patience: Stop when so many evaluations in a row have not been better than the best; None goes on
             to the end. Needs ``load_best_model_at_end``, and evaluations.

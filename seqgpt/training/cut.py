@@ -1,14 +1,15 @@
 """Examples that are longer than is read: cut in the text, never in labels, descriptions or answers.
 
 What is kept of a text is one of the parts in which prediction would read it: for classes the beginning, for spans the
-part that holds most of them. What is asked about must stand in it, and no gold span is cut in two: a span is in it,
-or lost and counted.
+part that holds most of them. What is asked about must stand in it, if it stands in the text. No gold span is cut in
+two: it is in that part, or lost and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from seqgpt.about import About, Place
 from seqgpt.engine.reading import LEAST_WINDOW, seen_from
@@ -93,10 +94,11 @@ class Cutter:
         length = self.longest(answers, example.task)
         if length <= self.most:
             return example, answers
-        beside = self.longest(answers._replace(spans=()), example.task) - self._size(example.text)
+        size = cache(self._size)  # the same sentences are counted for all windows
+        beside = self.longest(answers._replace(spans=()), example.task) - size(example.text)
         room = self.most - beside
         while room >= LEAST_WINDOW:
-            part = self._part(example, room)
+            part = _part(example, size, room)
             if part is None:
                 break
             answers = self._read(part)
@@ -119,32 +121,31 @@ class Cutter:
     def _size(self, words: str) -> int:
         return len(self._vocabulary.encode(words))
 
-    def _part(self, example: Example, room: int) -> Example | None:
-        """Return the part that holds most of an example, in so many tokens of text; None if it has none that will do.
-
-        It is one that prediction would read, unless another one holds more; of equals, the first.
-        """
-        text, spans = example.text, _spans(example)
-        found = [*windows(text, self._size, room), *windows(text, self._size, room, overlap=room)]
-        whole = [_without_halves(window, spans) for window in found]
-        fit = [window for window in whole if window.text.strip() and _tells(window, example.task.about, text)]
-        if not fit:
-            return None
-        if not isinstance(example.gold, Extraction):
-            best = min(fit, key=lambda window: window.start)
-            return replace(example, gold=replace(example.gold, text=best.text, task=seen_from(best, example.task)))
-        best = max(fit, key=lambda window: sum(_holds(window, span) for span in spans))
-        held = [
-            replace(span, start=span.start - best.start, end=span.end - best.start)
-            for span in spans
-            if _holds(best, span)
-        ]
-        return replace(example, gold=Extraction.of(best.text, seen_from(best, example.task), held))
-
 
 def lost_spans(example: Example, cut: Example) -> int:
     """Return how many gold spans an example lost when it was cut; ``UNCUT`` if it is the same."""
     return UNCUT if cut is example else len(_spans(example)) - len(_spans(cut))
+
+
+def _part(example: Example, size: Callable[[str], int], room: int) -> Example | None:
+    """Return the part that holds most of an example, in so many tokens of text; None if it has none that will do.
+
+    It is one that prediction would read, unless another one holds more; of equals, the first.
+    """
+    text, spans = example.text, _spans(example)
+    found = [*windows(text, size, room), *windows(text, size, room, overlap=room)]
+    whole = [_without_halves(window, spans) for window in found]
+    fit = [window for window in whole if window.text.strip() and _tells(window, example.task.about, text)]
+    if not fit:
+        return None
+    best = max(fit, key=lambda window: sum(_holds(window, span) for span in spans))
+    task = seen_from(best, example.task)
+    if not isinstance(example.gold, Extraction):
+        return replace(example, gold=replace(example.gold, text=best.text, task=task))
+    held = [
+        replace(span, start=span.start - best.start, end=span.end - best.start) for span in spans if _holds(best, span)
+    ]
+    return replace(example, gold=Extraction.of(best.text, task, held))
 
 
 def _spans(example: Example) -> tuple[Span, ...]:

@@ -60,7 +60,7 @@ class TrainingSet(EpochSet):
         self._model = model
         self._seed = seed
         self._augmentation = augmentation
-        counts = Counter(example.task.labels[i] for example in examples for i in held_numbers(example))
+        counts = Counter(example.task.labels[i] for example in self._examples for i in held_numbers(example))
         shared = Counter(example.task.labels for example in examples)
         self._closed_sets = {labels for labels, times in shared.items() if times >= _MANY or len(shared) == 1}
         self._books = {closed: LabelBook(counts=counts, closed=closed) for closed in (True, False)}
