@@ -5,7 +5,8 @@
 Tiny models of random weights and bundled examples, several tasks on one text among them. Plain rows are each branch of
 an example by itself behind its prompt, with no mask and no positions, through a model as transformers makes it.
 
-    packed        rows of several examples and stems that they share, as training lays them out, against plain rows
+    trained       what training computes: on a CPU block by block, where the model does that; against plain rows
+    packed        rows of several examples and stems that they share under a mask, as on a GPU, against plain rows
     shared        tasks on one text that share it, against the same tasks each with a text of its own
     selective     logits at the answers only, against those of all positions
     accumulated   two halves of a batch, against the batch
@@ -27,7 +28,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -41,7 +43,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from seqgpt import AtomicTask, Example, SeqGPT, Trainer, TrainingArguments
 from seqgpt.data.sample import load_sample
-from seqgpt.engine.tree import TreeBatch
+from seqgpt.engine.tree import TreeBatch, join_rows
 from seqgpt.templates.marks import MARKS, NONE
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.collate import NO_OPTION, answer_loss
@@ -130,8 +132,11 @@ def _check_family(family: str) -> list[Check]:
     packed = partial(_packed, model, examples, none)
     expected = plain()
     found = packed()
+    with _trained(model):
+        trained = packed()
     checks = []
     for name, one, other in (
+        ("trained", trained, expected),
         ("packed", found, expected),
         ("shared", found, packed(share_stems=False)),
         ("selective", found, packed(selective=False)),
@@ -139,11 +144,14 @@ def _check_family(family: str) -> list[Check]:
         checks.append(Check(name, family, "logits, fp32", _off(one.logits, other.logits), FP32))
         checks.append(Check(name, family, "gradients, fp32", _gradients_off(one, other), FP32))
     with torch.autocast("cpu", torch.bfloat16):
-        stock_bf16, packed_bf16 = plain(), packed()
-    logits = _rms(packed_bf16.logits - expected.logits) / _rms(stock_bf16.logits - expected.logits)
-    checks.append(Check("packed", family, "logits, bf16 / stock bf16", logits, BF16))
-    off, stock_off = (_rms(_flat(one) - _flat(expected)) for one in (packed_bf16, stock_bf16))
-    checks.append(Check("packed", family, "gradients, bf16 / stock bf16", off / stock_off, BF16))
+        stock_bf16, rows_bf16 = plain(), packed()
+        with _trained(model):
+            blocks_bf16 = packed()
+    for name, one in (("trained", blocks_bf16), ("packed", rows_bf16)):
+        logits = _rms(one.logits - expected.logits) / _rms(stock_bf16.logits - expected.logits)
+        checks.append(Check(name, family, "logits, bf16 / stock bf16", logits, BF16))
+        off, stock_off = (_rms(_flat(both) - _flat(expected)) for both in (one, stock_bf16))
+        checks.append(Check(name, family, "gradients, bf16 / stock bf16", off / stock_off, BF16))
     return checks
 
 
@@ -175,11 +183,23 @@ def _plain(model: nn.Module, examples: Sequence[Encoded], none: int) -> Computed
     return _learn(model, torch.stack(logits), examples, none)
 
 
+@contextmanager
+def _trained(model: SeqGPT) -> Iterator[None]:
+    """Compute as a Trainer does on a CPU."""
+    model.forward.pack()
+    try:
+        yield
+    finally:
+        model.forward.unpack()
+
+
 def _packed(
     seqgpt: SeqGPT, examples: Sequence[Encoded], none: int, *, share_stems: bool = True, selective: bool = True
 ) -> Computed:
     """Compute all examples in packed rows, as training does."""
-    batch = seqgpt.forward.batch([e.tree for e in examples], row_tokens=ROW_TOKENS, share_stems=share_stems)
+    trees = [example.tree for example in examples]
+    batch = seqgpt.forward.batch(trees, row_tokens=ROW_TOKENS, share_stems=share_stems)
+    batch = join_rows(batch) if seqgpt.forward.packs else batch
     spots = _spots(examples, batch)
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
     keep[tuple(torch.tensor(spots).T)] = True
@@ -210,7 +230,7 @@ def _learn(model: nn.Module, logits: Tensor, examples: Sequence[Encoded], none: 
     options = [torch.tensor(target.options) for target in targets]
     right = [torch.tensor([token in target.right for token in target.options]) for target in targets]
     model.zero_grad()
-    loss: Any = answer_loss(
+    losses = answer_loss(
         logits,
         pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
         pad_sequence(right, batch_first=True),
@@ -218,7 +238,7 @@ def _learn(model: nn.Module, logits: Tensor, examples: Sequence[Encoded], none: 
         torch.tensor([target.weight for target in targets]),
         none,
     )
-    loss.backward()
+    losses.sum().backward()
     gradients = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
     return Computed(logits.detach().float(), gradients)
 

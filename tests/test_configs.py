@@ -1,15 +1,19 @@
 """The shipped configs: found from a checkout and from an installed wheel, and every one of them can be read."""
 
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
-from seqgpt import configs
+from seqgpt import SeqGPT, configs
+from seqgpt.cli import main
 from seqgpt.errors import ConfigError
-from seqgpt.training.config import load_run_config
+from seqgpt.model_files import build
+from seqgpt.training.config import load_stages
 from seqgpt.training.run import _check_start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,9 +39,31 @@ def test_no_configs_at_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs" / "train").glob("*.yaml")), ids=lambda file: file.stem)
 def test_shipped_runs_can_start(file):
-    config = load_run_config(file)
-    config.arguments()
-    _check_start(config.model)
+    first, *later = load_stages(file)
+    first.arguments()
+    if first.model.path is None:  # else it is on a hub
+        _check_start(first.model)
+    assert all(stage.arguments() and stage.model.path for stage in later)
+
+
+@pytest.mark.slow
+def test_two_stages_from_the_command_line(tmp_path, capsys):
+    command = ["train", "two_stages", f"output_dir={tmp_path}/run"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "finetune")
+    assert json.loads((tmp_path / "run" / "finetune" / "metrics.json").read_text())["eval_score"] > 0.1
+    assert SeqGPT.from_pretrained(tmp_path / "run" / "finetune").predict("Anna is in Rome.", ["person"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [({"hidden_size": 1024, "n_layer": 24, "n_head": 16}, 559_214_592),
+     ({"hidden_size": 4096, "n_layer": 30, "n_head": 32}, 7_069_016_064)],
+)  # fmt: skip
+def test_shapes_of_the_paper_s_models(shape, parameters):
+    with torch.device("meta"):
+        model = build({"model_type": "bloom", **shape}, vocab_size=250_880)
+    assert model.num_parameters() == parameters
 
 
 @pytest.mark.slow

@@ -45,6 +45,14 @@ class EpochSet(Dataset[Encoded]):
         """Tell where the examples come from, as a model card does."""
 
     @abstractmethod
+    def by_source(self, epoch: int) -> dict[str, np.ndarray]:
+        """Return the numbers of the examples of an epoch by what their source is called; int64."""
+
+    @abstractmethod
+    def rough_sizes(self, epoch: int) -> np.ndarray:
+        """Return how long each example of an epoch is, in a unit of its source: what is known without encoding it."""
+
+    @abstractmethod
     def order(self, epoch: int) -> np.ndarray:
         """Return the order in which the examples of an epoch come; int64 ``[examples]``."""
 

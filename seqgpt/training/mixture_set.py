@@ -118,6 +118,16 @@ class MixtureSet(EpochSet):
             sizes[here] = store.sizes(self._augmentation.max_labels)[draws.example[here]]
         return sizes
 
+    def by_source(self, epoch: int) -> dict[str, np.ndarray]:
+        """Return the numbers of the examples of an epoch by what their source is called; int64."""
+        member = self.mixture.draws(self._seed, epoch).member
+        found = {title: np.flatnonzero(member == number) for number, title in enumerate(self._titles)}
+        return {title: numbers for title, numbers in found.items() if len(numbers)}
+
+    def rough_sizes(self, epoch: int) -> np.ndarray:
+        """Return about how many tokens each example of an epoch has; int64 ``[examples]``."""
+        return self.sizes(epoch)
+
     def _labels_of(self, number: int, times: int) -> Draws:
         """Return what is drawn of the labels of a member whose examples came so often before."""
         found = self._label_draws.get((number, times))

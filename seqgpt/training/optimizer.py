@@ -75,17 +75,11 @@ def muon_and_adamw(
         betas: Of AdamW.
         eps: Of AdamW.
     """
-    ends = {
-        id(weight)
-        for module in (model.get_input_embeddings(), model.get_output_embeddings())  # type: ignore[operator]
-        for weight in (module.parameters() if module else ())
-    }
-    embeddings = (module for module in model.modules() if isinstance(module, nn.Embedding))
-    ends.update(id(module.weight) for module in embeddings)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    inner = [weight for weight in weights if weight.ndim == 2 and id(weight) not in ends]
-    matrices = [weight for weight in weights if weight.ndim == 2 and id(weight) in ends]
-    vectors = [weight for weight in weights if weight.ndim != 2]
+    inner = inner_matrices(model)
+    muon = {id(weight) for weight in inner}
+    others = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in muon]
+    matrices = [weight for weight in others if weight.ndim == 2]
+    vectors = [weight for weight in others if weight.ndim != 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     adamw = torch.optim.AdamW(
         [group for group in groups if group["params"]],
@@ -96,3 +90,15 @@ def muon_and_adamw(
         fused=True,
     )
     return CombinedOptimizer([torch.optim.Muon(inner, lr=muon_learning_rate, weight_decay=weight_decay), adamw])
+
+
+def inner_matrices(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weight matrices that are trained and map one hidden state to another."""
+    ends = {
+        id(weight)
+        for module in (model.get_input_embeddings(), model.get_output_embeddings())  # type: ignore[operator]
+        for weight in (module.parameters() if module else ())
+    }
+    embeddings = (module for module in model.modules() if isinstance(module, nn.Embedding))
+    ends.update(id(module.weight) for module in embeddings)
+    return [w for w in model.parameters() if w.requires_grad and w.ndim == 2 and id(w) not in ends]

@@ -67,6 +67,19 @@ class WithReplay(EpochSet):
         """Tell what both consist of."""
         return [*self.own.describe(), *self.others.describe()]
 
+    def by_source(self, epoch: int) -> dict[str, np.ndarray]:
+        """Return the numbers of the examples of an epoch by what their source is called; int64."""
+        found = self.own.by_source(epoch)
+        chosen = self._choose(epoch)
+        for name, numbers in self.others.by_source(epoch).items():
+            replayed = len(self.own) + np.flatnonzero(np.isin(chosen, numbers))
+            found[name] = np.concatenate([found.get(name, replayed[:0]), replayed])
+        return found
+
+    def rough_sizes(self, epoch: int) -> np.ndarray:
+        """Return how long each example is, in a unit of its source; int64 ``[examples]``."""
+        return np.concatenate([self.own.rough_sizes(epoch), self.others.rough_sizes(epoch)[self._choose(epoch)]])
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the order in which the examples come, own and others mixed; int64 ``[examples]``."""
         numbers = list(range(len(self)))

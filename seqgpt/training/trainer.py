@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -165,12 +166,8 @@ class Trainer(ResumableTrainer):
             return self._train(checkpoint, trial, ignore_keys_for_eval)
 
     def _train(self, *given: Any) -> Any:
-        if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
-            self.seqgpt.forward.pack()
-        try:
+        with self.packed():
             output = super().train(*given)
-        finally:
-            self.seqgpt.forward.unpack()
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
         self.accelerator.unwrap_model(self.seqgpt.learner, keep_fp32_wrapper=False)
         self.seqgpt.learner._is_accelerate_prepared = False  # type: ignore[assignment]
@@ -182,6 +179,16 @@ class Trainer(ResumableTrainer):
         if self.args.push_to_hub:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
+
+    @contextmanager
+    def packed(self) -> Iterator[None]:
+        """Lay batches out as they are trained on: block by block, where the model does that exactly."""
+        if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
+            self.seqgpt.forward.pack()
+        try:
+            yield
+        finally:
+            self.seqgpt.forward.unpack()
 
     def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return the batches of an epoch: of so many examples, or of so many tokens."""
@@ -266,19 +273,23 @@ class Trainer(ResumableTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Run the trees of a batch and return the loss at the answers."""
-        arguments = self.seqgpt.forward.inputs(inputs["batch"])
-        outputs = model(**arguments, logits_to_keep=inputs["keep"], use_cache=False)
-        # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
-        logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
-        none = self.seqgpt.vocabulary.mark(NONE)
-        options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
-        losses = answer_loss(logits, options, right, one_of, weight, none)
+        losses, outputs = self.answer_losses(model, inputs)
         if model.training:
             self._loss_by_source.add(losses, inputs["source"], inputs["sources"])
         loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over processes what was summed over all tokens
         return (loss, outputs) if return_outputs else loss
+
+    def answer_losses(self, model: torch.nn.Module, inputs: dict[str, Any]) -> tuple[torch.Tensor, Any]:
+        """Run the trees of a batch and return the loss of each of its N answers, [N], and what the model put out."""
+        arguments = self.seqgpt.forward.inputs(inputs["batch"])
+        outputs = model(**arguments, logits_to_keep=inputs["keep"], use_cache=False)
+        # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
+        logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
+        none = self.seqgpt.vocabulary.mark(NONE)
+        options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
+        return answer_loss(logits, options, right, one_of, weight, none), outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, and with the loss that of each source, ``loss/<source>``, and the tokens per second."""

@@ -26,8 +26,10 @@ from seqgpt.training.lengths import most_tokens
 from seqgpt.training.model_card import CardSource, describe_examples
 from seqgpt.training.replace_mentions import MentionReplacement
 
-_UNNAMED = "examples"  # what examples are called that are given without a name
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
+
+UNNAMED = "examples"
+"""What the source of examples is called that were given without a name."""
 
 Examples = Sequence[Example] | str | Path
 """Examples, or the path of a JSONL file that holds them."""
@@ -77,18 +79,27 @@ class TrainingSet(EpochSet):
         found: dict[str, Cut] = {}
         for name, lost in zip(self._sources, self._lost, strict=True):
             if lost != UNCUT:
-                found[name or _UNNAMED] = found.get(name or _UNNAMED, Cut(most)) + Cut(most, 1, lost)
+                found[name or UNNAMED] = found.get(name or UNNAMED, Cut(most)) + Cut(most, 1, lost)
         return found
 
     def describe(self) -> list[CardSource]:
         """Tell what the examples are, by their source."""
         members: dict[str, list[Example]] = {}
         for name, example in zip(self._sources, self._examples, strict=True):
-            members.setdefault(name or _UNNAMED, []).append(example)
+            members.setdefault(name or UNNAMED, []).append(example)
         return [describe_examples(name, examples) for name, examples in members.items()]
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    def by_source(self, epoch: int) -> dict[str, np.ndarray]:
+        """Return the numbers of the examples by what their source is called; int64."""
+        names = np.array([name or UNNAMED for name in self._sources])
+        return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+
+    def rough_sizes(self, epoch: int) -> np.ndarray:
+        """Return how many characters the text of each example has; int64 ``[examples]``."""
+        return np.array([len(example.text) for example in self._examples])
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the order in which the examples come, tasks on one text together; int64 ``[examples]``."""
