@@ -14,6 +14,7 @@ from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.training.cut import UNCUT, Cut, Cutter, lost_spans
 from seqgpt.training.mixture_set import open_mixture, open_store
+from seqgpt.training.preflight import preflight
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.trainer import Trainer
 from seqgpt.training.training_set import TrainingSet
@@ -193,6 +194,7 @@ def test_what_is_cut_is_counted_alike_in_lists_mixtures_and_replay(still_model, 
     err = capfd.readouterr().err
     assert "some: 4 texts cut to 200 tokens, 3 spans lost with them\n" in err
     assert "wordy: 1 texts cut to 200 tokens\n" in err
+    assert "\nCut: some: 4 texts cut to 200 tokens, 3 spans lost with them.\n" in str(preflight(trainer))
     with pytest.raises(DataError, match=r"example 1 has up to \d+ tokens, and its text cannot be cut"):
         Trainer(still_model, arguments(max_length=200), [short, described])
 
