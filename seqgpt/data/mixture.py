@@ -196,7 +196,7 @@ def to_table(mixture: Mixture) -> str:
         f"{len(mixture.members)} sources, {sum(len(one.kept) for one in mixture.members):,} examples, "
         f"{len(mixture):,} in an epoch.",
         f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {bad:,} rows that "
-        "are wrong" + (f", {too_long:,} that are longer than the model reads." if too_long else "."),
+        "are wrong" + (f", {too_long:,} that are too long, even with their texts cut." if too_long else "."),
     ]
     lines += [f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count]
     if unread:

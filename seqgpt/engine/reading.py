@@ -18,7 +18,9 @@ from seqgpt.tasks import AtomicTask
 MAX_SPAN_TOKENS = 256
 """Tokens that a span may have; as in the released model's settings (max_new_tokens)."""
 
-_LEAST_WINDOW = 4 * OVERLAP  # tokens of a part of a text
+LEAST_WINDOW = 4 * OVERLAP
+"""Tokens that a part of a text must have room for."""
+
 _AT_EDGES = 4  # tokens that words may need more where other words stand around them
 
 
@@ -98,7 +100,7 @@ class Reader:
                 f"that begins {text[:30]!r}, or let it be read in parts with max_length chunk."
             )
         room = most - (whole.longest - len(self._vocabulary.encode(text))) - _AT_EDGES
-        if room < _LEAST_WINDOW:
+        if room < LEAST_WINDOW:
             raise TextError(
                 f"labels and task have {most - room} tokens, and the model reads {most} with the text: "
                 f"{_advice(whole, most - room)}."
@@ -109,7 +111,7 @@ class Reader:
             min(room, MAX_WINDOW_TOKENS) if max_length == "chunk" else room,
         )
         read = cut[:1] if max_length == "truncate" else holding(cut, task.about)
-        return [Part(window, self._plan(window.text, _seen_from(window, task), whole)) for window in read]
+        return [Part(window, self._plan(window.text, seen_from(window, task), whole)) for window in read]
 
     def most(self, task: AtomicTask, max_length: MaxLength) -> int:
         """Return how many tokens prompt and labels may have; where there is a choice, spans are left room."""
@@ -117,7 +119,7 @@ class Reader:
         return self._max_positions - 1 - (for_answers if max_length == "chunk" else 0)
 
 
-def _seen_from(window: Window, task: AtomicTask) -> AtomicTask:
+def seen_from(window: Window, task: AtomicTask) -> AtomicTask:
     """Return a task as it is asked of a part of its text: places by what they are there, or by their words alone."""
     if not any(isinstance(one, Place) for one in task.about):
         return task

@@ -46,7 +46,7 @@ class Window(NamedTuple):
         return wording(about)
 
 
-def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
+def windows(text: str, size: Callable[[str], int], room: int, overlap: int | None = None) -> list[Window]:
     """Cut a text into windows that overlap.
 
     They begin and end with sentences. Only a sentence that is longer than the overlap is cut itself, at white space
@@ -56,10 +56,12 @@ def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
         text: The text.
         size: Counts the tokens of a string; at most one for each of its bytes.
         room: Most tokens of a window; at least ``OVERLAP``.
+        overlap: Most tokens that a window has in common with the next; by default one part in ``OVERLAP``.
 
     Returns:
         The windows in text order, which together cover all of the text but white space; that around it is left out.
     """
+    shared = room // OVERLAP if overlap is None else overlap
     sentences = _SENTENCE.findall(text.strip())
     units = [piece for sentence in sentences for piece in _pieces(sentence, size, room // OVERLAP)]
     sizes = [size(unit) for unit in units]
@@ -75,7 +77,7 @@ def windows(text: str, size: Callable[[str], int], room: int) -> list[Window]:
             last += 1
         found.append(Window(starts[first], text[starts[first] : starts[last]]))
         back, used = last, 0
-        while back - 1 > first and used + sizes[back - 1] <= room // OVERLAP:
+        while back - 1 > first and used + sizes[back - 1] <= shared:
             back -= 1
             used += sizes[back]
         first = back

@@ -21,14 +21,15 @@ from seqgpt.errors import DataError
 from seqgpt.examples import Example
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates import Template
+from seqgpt.training.cut import Cutter, lost_spans
 from seqgpt.training.encode import Answers, LabelSpans, LabelTokens, SpanPath, read_answers
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 """Raised whenever other numbers are written for the same examples, so that what was written before is not used."""
 
 _EXTRACT, _SINGLE, _NONE = 1, 2, 4
 _MARKS = 3  # of the task, of "none of these", of the answer
-_ARRAYS = ("numbers", "ends", "longest", "parts")
+_ARRAYS = ("numbers", "ends", "longest", "lost", "parts")
 _NO_DESCRIPTIONS: dict[str, str] = {}
 
 
@@ -46,6 +47,7 @@ class AnswerStore:
         counts: How often each label holds.
         closed: Whether all examples have the same labels.
         longest: The tokens of each example with its labels as they are, the longest together; int32.
+        lost: How many spans each example lost when its text was cut, ``UNCUT`` if it was not; int32.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +58,7 @@ class AnswerStore:
         """
         self._folder = folder
         try:
-            numbers, ends, self.longest, self._parts = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
+            numbers, ends, self.longest, self.lost, self._parts = (_mapped(folder / f"{name}.npy") for name in _ARRAYS)
             # Memory views: their items and slices are read several times as fast as those of arrays.
             self._numbers, self._ends = memoryview(numbers), memoryview(ends)
             described: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
@@ -94,23 +96,38 @@ class AnswerStore:
         return AnswerStore, (self._folder,)  # another process maps the files, it does not get what is in them
 
 
-def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabulary, template: Template) -> None:
-    """Encode examples and write them to a folder."""
+def write_store(
+    folder: Path, examples: Sequence[Example], vocabulary: Vocabulary, template: Template, most: int
+) -> None:
+    """Encode examples and write them to a folder.
+
+    Args:
+        folder: The folder, which is made.
+        examples: The examples.
+        vocabulary: The vocabulary of the model.
+        template: The template of the model.
+        most: Most tokens of an example; texts are cut until it has no more. One that cannot be cut enough stays as it
+            is, and ``longest`` tells.
+    """
     folder.mkdir()
     tasks = {(example.task.labels, tuple(example.task.descriptions.items())) for example in examples}
     closed = len(tasks) == 1 and not next(iter(tasks))[1]
     counts: Counter[str] = Counter()
-    packed, words, longest, parts = [], [], [], []
-    cues = LabelTokens(vocabulary)
+    packed, words, longest, lost, parts = [], [], [], [], []
+    cues, cutter = LabelTokens(vocabulary), Cutter(vocabulary, template, most)
     labels_of_text: dict[str, dict[str, None]] = {}
     for example in examples if not closed else ():
         labels_of_text.setdefault(example.text, {}).update(dict.fromkeys(example.task.labels))
     kind = np.uint16 if len(vocabulary.bytes_of) <= np.iinfo(np.uint16).max else np.uint32
     for example in examples:
-        answers = read_answers(example, vocabulary, template)
+        try:
+            cut, answers = cutter.read(example)
+        except DataError:
+            cut, answers = example, read_answers(example, vocabulary, template)
         counts.update(example.task.labels[i] for i in answers.held)
         parts.append(_parts(answers, example.task, cues))
-        longest.append(_longest(answers, example.task, cues))
+        longest.append(cutter.longest(answers, example.task))
+        lost.append(lost_spans(example, cut))
         packed.append(np.array([_flags(example), *_pack(answers)], dtype=np.uint32).astype(kind))
         if not closed:
             task = example.task
@@ -120,6 +137,7 @@ def write_store(folder: Path, examples: Sequence[Example], vocabulary: Vocabular
     np.save(folder / "numbers.npy", np.concatenate(packed) if packed else np.zeros(0, kind))
     np.save(folder / "ends.npy", np.cumsum([len(one) for one in packed], dtype=np.int64))
     np.save(folder / "longest.npy", np.array(longest, dtype=np.int32))
+    np.save(folder / "lost.npy", np.array(lost, dtype=np.int32))
     np.save(folder / "parts.npy", np.array(parts, dtype=np.int32).reshape(-1, 3))
     labels: Sequence[str] | None = None
     if closed:
@@ -148,14 +166,6 @@ def _parts(answers: Answers, task: AtomicTask, words: LabelTokens) -> tuple[int,
     for number, label in zip(answers.held, answers.spans, strict=False):
         fixed += sum(len(path.tokens) for path in label.paths) + cues[number] * max(len(label.paths) - 1, 0)
     return fixed, sum(cues), len(cues)
-
-
-def _longest(answers: Answers, task: AtomicTask, words: LabelTokens) -> int:
-    """Return how many tokens an example has at most: prompt with all descriptions, a label, and the longest span."""
-    paths = [len(path.tokens) for label in answers.spans for path in label.paths]
-    described = sum(len(words.described(label, said)) for label, said in task.descriptions.items())
-    label = max(len(words.cue(label)) for label in task.labels)
-    return len(answers.prompt) + _MARKS + described + label + max(paths, default=0)
 
 
 def _flags(example: Example) -> int:

@@ -9,6 +9,8 @@ import transformers
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.errors import ConfigError
 
+_LEAST_LENGTH = 32  # tokens: of a part of a text, its labels and marks
+
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
@@ -27,9 +29,12 @@ class TrainingArguments(transformers.TrainingArguments):
         described_labels: Probability that the labels of an example are shown with descriptions, where they have some.
         opaque_labels: Probability that they are shown under names that say nothing, with descriptions that do.
         translated_labels: Probability that they are shown under names of another language, where they have some.
+        max_length: Most tokens that a text is read with, prompt and longest answer branch together. Longer texts are
+            cut, never labels or answers, and counted. None: what the model reads.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
         batch_tokens: Tokens of a batch, about: examples are put together until they have so many, instead of
-            ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time.
+            ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time. An example of
+            more tokens, text and all answers together, is a batch by itself.
         replay_share: Share of the examples of an epoch that are replayed, where other data is given to replay.
         early_stopping_patience: Stop when so many evaluations in a row have not been better than the best; None goes on
             to the end. Needs ``load_best_model_at_end``, and evaluations.
@@ -47,6 +52,7 @@ class TrainingArguments(transformers.TrainingArguments):
     described_labels: float = field(default=0.0, metadata={"help": "Probability of labels with descriptions."})
     opaque_labels: float = field(default=0.0, metadata={"help": "Probability of names that say nothing."})
     translated_labels: float = field(default=0.0, metadata={"help": "Probability of names of another language."})
+    max_length: int | None = field(default=None, metadata={"help": "Most tokens of an example; longer texts are cut."})
     row_tokens: int = field(default=384, metadata={"help": "Examples of a batch are packed into rows of this length."})
     batch_tokens: int | None = field(default=None, metadata={"help": "Tokens of a batch; None counts examples."})
     replay_share: float = field(default=0.2, metadata={"help": "Share of examples that are replayed, if any are."})
@@ -92,6 +98,11 @@ class TrainingArguments(transformers.TrainingArguments):
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
         self._check_batches()
+        if self.max_length is not None and self.max_length < _LEAST_LENGTH:
+            raise ConfigError(
+                f"max_length is {self.max_length}: give at least {_LEAST_LENGTH} tokens, or leave it out, which reads "
+                "what the model can."
+            )
         if self.max_labels < 2:
             raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
         _ = self.augmentation  # which says what is wrong with it

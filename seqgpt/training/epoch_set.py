@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.model_card import CardSource
 
@@ -29,6 +30,11 @@ class EpochSet(Dataset[Encoded]):
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch comes."""
         self._epoch[0] = epoch
+
+    @property
+    @abstractmethod
+    def cut(self) -> Mapping[str, Cut]:
+        """What was cut of the texts of each source, by its name; sources of which nothing was cut are left out."""
 
     @abstractmethod
     def __len__(self) -> int:

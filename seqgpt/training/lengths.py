@@ -1,51 +1,43 @@
-"""Examples that are longer than a model reads: found before anything is trained, and cheaply.
-
-Nothing is tokenized that cannot be too long by its number of bytes: no token is shorter than one.
-"""
+"""How many tokens an example has at most, whichever of its labels are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from seqgpt.data.augmentation import Shown, held_numbers
-from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.templates.marks import cue, lead
-from seqgpt.training.encode import encode
+from seqgpt.tasks import AtomicTask
+from seqgpt.training.encode import Answers, LabelTokens
 
 
-def example_too_long(model: SeqGPT, example: Example, max_labels: int) -> str:
-    """Say what is wrong with an example that cannot be trained on; an empty string if it can, in every epoch.
+def most_tokens(model: SeqGPT, max_length: int | None) -> int:
+    """Return how many tokens of prompt and longest branch are read in training: so many, or what the model reads."""
+    reads = model.max_positions - 1
+    return reads if max_length is None else min(max_length, reads)
+
+
+def longest(answers: Answers, task: AtomicTask, words: LabelTokens, max_labels: int | None = None) -> int:
+    """Return how many tokens prompt and longest branch of an example have at most, in any epoch.
 
     Of a long label set other labels are shown in every epoch. The longest that might be shown together are counted.
+
+    Args:
+        answers: The example, without its labels' words.
+        task: Its task.
+        words: The words of labels.
+        max_labels: Most labels that are shown; None for all.
     """
-    prompt = model.template.prompt(example.task, example.text)
-    answer = model.template.answer(example.task, example.gold, None)
-    if len(prompt.encode()) + len(answer.encode()) < model.max_positions:
-        return ""
-    vocabulary, labels, descriptions = model.vocabulary, example.task.labels, example.task.descriptions
-    size = {
-        label: sum(len(vocabulary.encode_label(lead(words))) + 1 for words in (label, descriptions.get(label)) if words)
-        for label in labels
-    }
-    widest = encode(example, vocabulary, model.template, _longest(example, size, max_labels))
-    branches = [*map(len, widest.tree.branches)]
-    if not example.task.single_label:  # every label begins a branch, described or not
-        branches += [len(vocabulary.encode_pieces(cue(label))) for label in labels] if descriptions else []
-    longest = len(widest.tree.prompt) + max(branches)
-    if longest < model.max_positions:
-        return ""
-    return (
-        f"example {example.id} has up to {longest} tokens, and the model reads {model.max_positions - 1}: "
-        "shorten its text, lower max_labels, or leave it out."
-    )
-
-
-def _longest(example: Example, size: Mapping[str, int], max_labels: int) -> Shown:
-    """Return the longest that may be shown of a label set, whatever is drawn."""
-    task, held = example.task, held_numbers(example)
-    others = sorted(set(range(len(task.labels))) - set(held), key=lambda i: -size[task.labels[i]])
-    few = bool(task.descriptions) or not task.single_label
-    kept = [*held, *(others[: max(max_labels - len(held), 1)] if few else others)]
-    words = tuple(task.labels[i] for i in kept)
-    return Shown(tuple(kept), words, tuple(task.descriptions.get(word, "") for word in words), none=task.none)
+    described = [
+        len(words.described(label, task.descriptions[label])) if label in task.descriptions else 0
+        for label in task.labels
+    ]
+    absent = sorted((size for i, size in enumerate(described) if i not in answers.held), reverse=True)
+    shown = absent if max_labels is None else absent[: max(max_labels - len(answers.held), 1)]
+    marks = 2 + task.none  # of the task, of the answer, of "none of these"
+    prompt = len(answers.prompt) + marks + sum(described[i] for i in answers.held) + sum(shown)
+    if task.single_label:
+        return prompt + max((len(words.cue(task.labels[i])) - 1 for i in answers.held), default=0)
+    cues = [len(words.cue(label)) for label in task.labels]
+    spans = [
+        cues[i] + len(path.tokens)
+        for i, label in zip(answers.held, answers.spans, strict=False)  # classes have no spans
+        for path in label.paths
+    ]
+    return prompt + max([*cues, *spans])

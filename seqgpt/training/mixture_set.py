@@ -20,8 +20,10 @@ from seqgpt.data.source import is_recipe, read_source, short_names, split_source
 from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
 from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
+from seqgpt.training.cut import UNCUT, Cut
 from seqgpt.training.encode import Encoded, LabelTokens, assemble
 from seqgpt.training.epoch_set import EpochSet
+from seqgpt.training.lengths import most_tokens
 from seqgpt.training.model_card import CardSource, describe_mixture
 
 TRAIN = "train"
@@ -43,6 +45,7 @@ class MixtureSet(EpochSet):
         *,
         seed: int,
         augmentation: Augmentation,
+        max_length: int | None = None,
     ) -> None:
         """Put a mixture and its stores together.
 
@@ -52,6 +55,7 @@ class MixtureSet(EpochSet):
             model: The model whose vocabulary encoded them.
             seed: Seed of everything that is drawn.
             augmentation: How labels are shown.
+            max_length: Most tokens of an example, by which the stores were cut; None for what the model reads.
         """
         super().__init__()
         self.mixture = mixture
@@ -61,7 +65,7 @@ class MixtureSet(EpochSet):
         self._titles = [titles[member.source] for member in mixture.members]
         self._books = [_book(source, stores[source]) for source in (member.source for member in mixture.members)]
         self._words = LabelTokens(model.vocabulary)
-        self._max_positions = model.max_positions
+        self._most = most_tokens(model, max_length)
         self._seed = seed
         self._augmentation = augmentation
         self._label_draws: dict[tuple[int, int], Draws] = {}
@@ -80,11 +84,22 @@ class MixtureSet(EpochSet):
         labels = self._labels_of(number, times)
         shown = choose(asked, held, book, self._augmentation, labels.uniform(example))
         encoded = self._assemble(stored, shown, self._titles[number])
-        if encoded.tree.longest < self._max_positions:
+        if encoded.tree.longest <= self._most:
             return encoded
         plain = Augmentation(self._augmentation.max_labels)
         shown = choose(asked, held, book, plain, labels.uniform(example))
         return self._assemble(stored, shown, self._titles[number])
+
+    @property
+    def cut(self) -> Mapping[str, Cut]:
+        """What was cut of the texts of each source, of those examples that may be drawn."""
+        found = {}
+        for member, store, title in zip(self.mixture.members, self._stores, self._titles, strict=True):
+            lost = store.lost[member.kept]
+            lost = lost[lost != UNCUT]
+            if len(lost):
+                found[title] = Cut(self._most, len(lost), int(lost.sum()))
+        return found
 
     def describe(self) -> list[CardSource]:
         """Tell what the mixture is made of."""
@@ -144,6 +159,7 @@ def open_mixture(
     augmentation: Augmentation,
     data_root: str | Path | None = None,
     on_bad_row: OnBadRow = "error",
+    max_length: int | None = None,
     progress: bool = True,
 ) -> MixtureSet:
     """Encode the sources of a mixture, where that was not done before, and open it.
@@ -155,23 +171,24 @@ def open_mixture(
         augmentation: How labels are shown.
         data_root: The folder that recipes' sources start from.
         on_bad_row: ``"error"`` or ``"skip"``.
+        max_length: Most tokens of an example, as :class:`~seqgpt.training.arguments.TrainingArguments` has it.
         progress: Show progress bars on standard error.
 
     Raises:
         ConfigError, DataError: As :func:`seqgpt.data.mixture.build_mixture`.
     """
     stores = {
-        source: open_store(source, model, data_root=data_root, on_bad_row=on_bad_row)
+        source: open_store(source, model, data_root=data_root, on_bad_row=on_bad_row, max_length=max_length)
         for source in tqdm(find_sources(config), desc="encode", unit="source", disable=not progress)
     }
 
     def readable(source: str) -> np.ndarray:
-        return np.asarray(stores[source].longest < model.max_positions)
+        return np.asarray(stores[source].longest <= most_tokens(model, max_length))
 
     mixture = build_mixture(
         config, split=TRAIN, data_root=data_root, on_bad_row=on_bad_row, readable=readable, progress=progress
     )
-    return MixtureSet(mixture, stores, model, seed=seed, augmentation=augmentation)
+    return MixtureSet(mixture, stores, model, seed=seed, augmentation=augmentation, max_length=max_length)
 
 
 def open_store(
@@ -181,8 +198,10 @@ def open_store(
     split: str = TRAIN,
     data_root: str | Path | None = None,
     on_bad_row: OnBadRow = "error",
+    max_length: int | None = None,
 ) -> AnswerStore:
-    """Open the encoded examples of a source, which are computed once for each vocabulary and version of its data."""
+    """Open the encoded examples of a source: computed once for each vocabulary, length and version of its data."""
+    most = most_tokens(model, max_length)
     if is_recipe(source):
         recipe, task = split_source(source)
         read: object = (recipe, task, split, recipe.stamp(split, data_root))
@@ -196,11 +215,12 @@ def open_store(
         on_bad_row,
         model.template.name,
         model.vocabulary.fingerprint,
+        most,
     )
 
     def write(folder: Path) -> None:
         examples = read_source(source, split, data_root=data_root, on_bad_row=on_bad_row, bad_rows=BadRows())
-        write_store(folder, examples, model.vocabulary, model.template)
+        write_store(folder, examples, model.vocabulary, model.template, most)
 
     return AnswerStore(cached("answers", key, write))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from seqgpt.data.draws import draw
+from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.memory import Memory, measure_memory
@@ -71,6 +72,7 @@ class Preflight:
         steps: Steps of the whole run.
         epochs: Its epochs.
         left_out: What is not trained on, and why; sentences.
+        cut: What was cut of the texts of each source.
     """
 
     sources: Sequence[SourceSize]
@@ -79,6 +81,7 @@ class Preflight:
     steps: int
     epochs: float
     left_out: Sequence[str]
+    cut: Mapping[str, Cut]
 
     def __str__(self) -> str:
         return "\n".join([*self._table(), "", *self._sentences()]) + "\n"
@@ -114,6 +117,7 @@ class Preflight:
                 "This will hardly fit: lower per_device_train_batch_size or batch_tokens, and raise "
                 "gradient_accumulation_steps; or set activation_checkpointing."
             )
+        lines += [f"Cut: {name}: {one}." for name, one in self.cut.items()]
         return lines + [f"Left out: {sentence}" for sentence in self.left_out]
 
 
@@ -136,7 +140,13 @@ def preflight(trainer: Trainer, left_out: Sequence[str] = ()) -> Preflight:
     values = trainer.set_initial_training_values(trainer.args, loader)
     epochs = trainer.args.num_train_epochs if trainer.args.max_steps <= 0 else values[0]
     return Preflight(
-        _sizes(examples, trainer.args.seed), _packing(encoded, laid_out), memory, values[-1], epochs, left_out
+        _sizes(examples, trainer.args.seed),
+        _packing(encoded, laid_out),
+        memory,
+        values[-1],
+        epochs,
+        left_out,
+        examples.cut,
     )
 
 

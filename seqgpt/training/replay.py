@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from seqgpt.data.draws import draw
+from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.model_card import CardSource
@@ -51,6 +54,14 @@ class WithReplay(EpochSet):
         if self._drawn != self.epoch:
             self._drawn, self._chosen = self.epoch, self._choose(self.epoch)
         return self.others[int(self._chosen[index - len(self.own)])]
+
+    @property
+    def cut(self) -> Mapping[str, Cut]:
+        """What was cut of the texts of each source of both."""
+        both = {**self.own.cut}
+        for name, one in self.others.cut.items():
+            both[name] = both[name] + one if name in both else one
+        return both
 
     def describe(self) -> list[CardSource]:
         """Tell what both consist of."""

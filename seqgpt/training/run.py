@@ -206,6 +206,7 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
         augmentation=arguments.augmentation,
         data_root=config.data.root,
         on_bad_row=config.data.on_bad_row,
+        max_length=arguments.max_length,
         progress=arguments.process_index == 0,
     )
     if arguments.process_index:

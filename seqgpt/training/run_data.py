@@ -16,8 +16,9 @@ from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, RunConfig
+from seqgpt.training.cut import Cutter
+from seqgpt.training.lengths import most_tokens
 from seqgpt.training.say import say
-from seqgpt.training.training_set import TrainingSet
 
 Named = Mapping[str, Sequence[Example]]
 """Examples by what their source is called."""
@@ -42,7 +43,7 @@ class RunData:
     left_out: list[str] = field(default_factory=list)
 
     def readable(self, model: SeqGPT, arguments: TrainingArguments) -> RunData:
-        """Return the data without the examples that are longer than the model reads, which are counted."""
+        """Return the data without the examples that cannot be read, even with their texts cut, which are counted."""
         fits = _Fits(model, arguments, self.left_out)
         return RunData(
             fits.to_train("data.train", self.train),
@@ -131,17 +132,17 @@ def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> 
 
 @dataclass(frozen=True)
 class _Fits:
-    """Leaves out what is longer than a model reads, and says so."""
+    """Leaves out what a model cannot read, even in parts, and says so."""
 
     model: SeqGPT
     arguments: TrainingArguments
     left_out: list[str]
 
     def to_train(self, what: str, examples: Named) -> Named:
-        members = flat(examples)
-        checked = TrainingSet(members, self.model, seed=self.arguments.seed, augmentation=self.arguments.augmentation)
-        problems = [checked.too_long(index) for index in range(len(members))]
-        if members:
+        most = most_tokens(self.model, self.arguments.max_length)
+        cutter = Cutter(self.model.vocabulary, self.model.template, most, self.arguments.max_labels)
+        problems = [_cannot_cut(cutter, example) for example in flat(examples)]
+        if problems:
             self._count(what, problems)
         left = iter(problems)
         return {title: [example for example in own if not next(left)] for title, own in examples.items()}
@@ -169,6 +170,14 @@ class _Fits:
             _note(f"{what}, too long: {bad}", self.left_out)
         if bad.count == len(problems):
             raise DataError(f"{what}: every example is longer than the model reads. Shorten them.")
+
+
+def _cannot_cut(cutter: Cutter, example: Example) -> str:
+    try:
+        cutter(example)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _note(sentence: str, left_out: list[str]) -> None:

@@ -36,6 +36,7 @@ from seqgpt.training.progress import Throughput
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.resumable import ResumableTrainer
 from seqgpt.training.run_lock import is_empty, run_lock
+from seqgpt.training.say import say
 from seqgpt.training.token_batches import TokenBatches
 from seqgpt.training.training_set import Examples, open_eval_sets, open_training_set
 from seqgpt.whole_file import write_file
@@ -66,7 +67,7 @@ class Trainer(ResumableTrainer):
 
     Raises:
         DataError: If there is nothing to train on or to evaluate, a file cannot be read, an example is none of ours,
-            or one is longer than the model reads.
+            or one is longer than is read, and cannot be cut enough.
         ConfigError: If model or arguments are those of transformers alone.
         RunError: If the output directory cannot be made.
     """
@@ -106,6 +107,8 @@ class Trainer(ResumableTrainer):
             if not len(others):
                 raise DataError("there are no examples to replay: give at least one, or leave replay out.")
             training_set = WithReplay(training_set, others, share=args.replay_share, seed=args.seed)
+        for name, cut in training_set.cut.items() if args.process_index == 0 else ():
+            say(f"{name}: {cut}")
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
         self.owns_output_dir = False

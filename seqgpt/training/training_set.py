@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -20,9 +19,10 @@ from seqgpt.examples import BadRows, Example, read_jsonl
 from seqgpt.model import SeqGPT
 from seqgpt.tasks import AtomicTask
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.cut import UNCUT, Cut, Cutter, lost_spans
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.epoch_set import EpochSet
-from seqgpt.training.lengths import example_too_long
+from seqgpt.training.lengths import most_tokens
 from seqgpt.training.model_card import CardSource, describe_examples
 from seqgpt.training.replace_mentions import MentionReplacement
 
@@ -36,7 +36,11 @@ Examples = Sequence[Example] | str | Path
 
 
 class TrainingSet(EpochSet):
-    """Examples that are encoded as they are asked for, with labels and mentions drawn anew in every epoch."""
+    """Examples that are encoded as they are asked for, with labels and mentions drawn anew in every epoch.
+
+    Raises:
+        DataError: If one is longer than is read, and cannot be cut enough.
+    """
 
     def __init__(
         self,
@@ -47,28 +51,36 @@ class TrainingSet(EpochSet):
         augmentation: Augmentation,
         replace_mentions: float = 0.0,
         sources: Sequence[str] = (),
+        max_length: int | None = None,
     ) -> None:
         super().__init__()
-        self._examples = examples
+        self._cutter = Cutter(model.vocabulary, model.template, most_tokens(model, max_length), augmentation.max_labels)
+        self._examples = [self._cutter(example, str(index)) for index, example in enumerate(examples)]
+        self._lost = [lost_spans(*pair) for pair in zip(examples, self._examples, strict=True)]
         self._sources = sources or [""] * len(examples)
-        self._replace_mentions = MentionReplacement(examples, replace_mentions)
+        self._replace_mentions = MentionReplacement(self._examples, replace_mentions)
         self._model = model
         self._seed = seed
         self._augmentation = augmentation
-        counts = Counter(example.task.labels[i] for example in examples for i in held_numbers(example))
+        counts = Counter(example.task.labels[i] for example in self._examples for i in held_numbers(example))
         shared = Counter(example.task.labels for example in examples)
         self._closed_sets = {labels for labels, times in shared.items() if times >= _MANY or len(shared) == 1}
         self._books = {closed: LabelBook(counts=counts, closed=closed) for closed in (True, False)}
-        self._labels_of_text: dict[str, set[str]] = {}
+        labels_of_text: dict[str, set[str]] = {}
         if augmentation.foreign:
             for example in examples:
-                self._labels_of_text.setdefault(example.text, set()).update(example.task.labels)
+                labels_of_text.setdefault(example.text, set()).update(example.task.labels)
+        self._near = [tuple(labels_of_text.get(example.text, ())) for example in examples]
 
-    def too_long(self, index: int) -> str:
-        """Say what is wrong with an example that the model cannot read; an empty string if it can, in every epoch."""
-        example = self._examples[index]
-        named = example if example.id else dataclasses.replace(example, id=str(index))
-        return example_too_long(self._model, named, self._augmentation.max_labels)
+    @property
+    def cut(self) -> Mapping[str, Cut]:
+        """What was cut of the texts of each source."""
+        most = self._cutter.most
+        found: dict[str, Cut] = {}
+        for name, lost in zip(self._sources, self._lost, strict=True):
+            if lost != UNCUT:
+                found[name or UNNAMED] = found.get(name or UNNAMED, Cut(most)) + Cut(most, 1, lost)
+        return found
 
     def describe(self) -> list[CardSource]:
         """Tell what the examples are, by their source."""
@@ -118,7 +130,7 @@ class TrainingSet(EpochSet):
         encoded = self._encode(
             self._replace_mentions(example, self._draw(index, "mentions")), self._augmentation, index
         )
-        if encoded.tree.longest < self._model.max_positions:
+        if encoded.tree.longest <= self._cutter.most:
             return encoded
         return self._encode(example, Augmentation(self._augmentation.max_labels), index)
 
@@ -127,15 +139,14 @@ class TrainingSet(EpochSet):
 
     def _encode(self, example: Example, augmentation: Augmentation, index: int) -> Encoded:
         book = self._books[example.task.labels in self._closed_sets or not augmentation.foreign]
-        near = tuple(self._labels_of_text.get(example.text, ()))
-        shown = choose_labels(example, book, augmentation, self._draw(index, "labels").random, near)
+        shown = choose_labels(example, book, augmentation, self._draw(index, "labels").random, self._near[index])
         weight = shown.absent_weight(len(example.task.labels), held_numbers(example))
         encoded = encode(example, self._model.vocabulary, self._model.template, shown, absent_weight=weight)
         return encoded._replace(source=self._sources[index])
 
 
 def open_training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, args: TrainingArguments) -> TrainingSet:
-    """Return examples as a training set; all of them can be read in every epoch."""
+    """Return examples as a training set; all of them can be read in every epoch, long texts are cut for it."""
     for name in ("described_labels", "translated_labels"):
         if getattr(args, name):
             raise ConfigError(
@@ -144,19 +155,15 @@ def open_training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, a
     named = {name: _read(one) for name, one in given.items()} if isinstance(given, Mapping) else {"": _read(given)}
     examples = [example for members in named.values() for example in members]
     _check_examples(examples)
-    training_set = TrainingSet(
+    return TrainingSet(
         examples,
         model,
         seed=args.seed,
         augmentation=args.augmentation,
         replace_mentions=args.replace_mentions,
         sources=[name for name, members in named.items() for _ in members],
+        max_length=args.max_length,
     )
-    for index in range(len(examples)):
-        problem = training_set.too_long(index)
-        if problem:
-            raise DataError(problem)
-    return training_set
 
 
 def _read(examples: Examples) -> Sequence[Example]:

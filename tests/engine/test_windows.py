@@ -44,6 +44,17 @@ def test_windows_overlap(text, room):
 
 
 @quick
+@given(text=texts, room=st.integers(OVERLAP, 40))
+def test_windows_that_overlap_as_far_as_they_can_hold_all_others(text, room):
+    cut = windows(text, len, room, overlap=room)
+    assert all(len(part) <= room for _, part in cut)
+    ends = [start + len(part) for start, part in cut]
+    assert ends == sorted(ends)
+    for start, part in windows(text, len, room):
+        assert any(a <= start and start + len(part) <= b for (a, _), b in zip(cut, ends, strict=True))
+
+
+@quick
 @given(text=texts, before=st.text(alphabet=" \n\u3000"), after=st.text(alphabet=" \n"), room=st.integers(OVERLAP, 40))
 def test_white_space_around_a_text_only_moves_its_windows(text, before, after, room):
     inner = windows(text.strip(), len, room)

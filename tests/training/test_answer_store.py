@@ -53,7 +53,7 @@ def near(example, examples):
 
 
 def check(examples, folder, model, book=None):
-    write_store(folder, examples, model.vocabulary, model.template)
+    write_store(folder, examples, model.vocabulary, model.template, 10_000)
     store, words = AnswerStore(folder), LabelTokens(model.vocabulary)
     assert len(store) == len(examples)
     book = book or LabelBook(counts=store.counts, closed=store.closed)
@@ -98,5 +98,5 @@ def test_real_examples(source, still_model, tmp_path, data_root):
 
 
 def test_a_store_without_examples_is_empty(still_model, tmp_path):
-    write_store(tmp_path / "store", [], still_model.vocabulary, still_model.template)
+    write_store(tmp_path / "store", [], still_model.vocabulary, still_model.template, 100)
     assert len(AnswerStore(tmp_path / "store")) == 0

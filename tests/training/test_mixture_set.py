@@ -72,12 +72,8 @@ def test_a_mixture_of_real_sets_of_all_families(still_model, data_root):
 
 
 def test_what_the_model_cannot_read_is_left_out_and_counted(files, still_model, tmp_path):
-    long = {"text": "word " * 600, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
-    short = long | {"text": "word"}
+    short = {"text": "word", "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
     path = tmp_path / "long.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in (long, short, long)))
-    (member,) = mixed([str(path)], still_model).mixture.members
-    assert (member.too_long, member.kept.tolist()) == (2, [1])
     wordy = short | {"labels": {"a": "what it means " * 200, "b": ""}}
     path.write_text("".join(json.dumps(line) + "\n" for line in (wordy, short)))
     (member,) = mixed([str(path)], still_model).mixture.members

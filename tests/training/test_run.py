@@ -338,15 +338,18 @@ def test_an_unknown_recipe(config):
 
 def test_bad_rows(config, files, capfd):
     path = files / "train.jsonl"
-    long = json.dumps({"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]})
-    path.write_text(path.read_text() + '{"text": ""}\n' + long + "\n", encoding="utf-8")
+    long = {"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
+    wordy = long | {"labels": {"a": "what it means " * 400, "b": ""}}
+    lines = ['{"text": ""}', json.dumps(wordy), json.dumps(long)]
+    path.write_text(path.read_text() + "\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"train.jsonl, line 9: key 'task' is missing"):
         run_training(config())
     model = run_training(config(data={"on_bad_row": "skip"}))
     err = capfd.readouterr().err
     assert f"{path}: 1 rows skipped: {path}, line 9: key 'task' is missing" in err
     assert f"data.train, too long: 1 rows skipped: example {path}/10 has" in err
-    assert "8 examples of 1 source(s)" in err
+    assert "train: 1 texts cut to" in err
+    assert "9 examples of 1 source(s)" in err
     assert model.trained
 
 

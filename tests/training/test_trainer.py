@@ -266,11 +266,13 @@ def test_nothing_to_train_on_or_to_evaluate(still_model, eight, arguments, tmp_p
 def test_examples_that_are_too_long(still_model, eight, arguments):
     record = {"text": "many words " * 200, "task": "extract", "labels": ["a"], "answer": {}, "id": "mine/7"}
     long = Example.from_dict(record)
-    with pytest.raises(DataError, match=r"example mine/7 has up to \d+ tokens, and the model reads 511: shorten"):
-        Trainer(still_model, arguments(), [*eight, long])
     Trainer(still_model, arguments(), eight, [long])  # to predict, it is read in parts
     wordy = {f"label {i}": "what it means " * 10 for i in range(30)}
     unreadable = Example.from_dict(record | {"labels": wordy})
+    with pytest.raises(
+        DataError, match=r"example mine/7 has up to \d+ tokens, and its text cannot be cut until it has"
+    ):
+        Trainer(still_model, arguments(), [*eight, unreadable])
     with pytest.raises(DataError, match=r"the evaluation set, example mine/7: labels and task have \d+ tokens, and"):
         Trainer(still_model, arguments(), eight, [unreadable])
 
@@ -286,26 +288,24 @@ def test_long_label_sets_that_sampling_makes_short_enough(still_model, arguments
 @pytest.mark.parametrize("described", [False, True])
 @pytest.mark.parametrize("kind", ["extract", "classify"])
 def test_the_longest_labels_of_all_epochs_are_counted(still_model, arguments, kind, described):
-    """What is accepted fits in every epoch; the bound is met by the epoch that draws the longest labels."""
+    """What is not cut fits in every epoch; the bound is met by the epoch that draws the longest labels."""
     names = [*(f"short {i}" for i in range(30)), "a label that is very much longer than all of the others " * 3]
     labels = dict.fromkeys(names, "what it means") if described else names
     answer = {names[0]: ["word"]} if kind == "extract" else [names[0]]
-    fits, longest = None, {}
-    for words in range(60, 480):
+    roomy, longest = make_model(max_position_embeddings=1024), {}
+
+    def training_set(words, model):
         record = {"text": "word " * words, "task": kind, "labels": labels, "answer": answer}
-        training_set = TrainingSet([Example.from_dict(record)], still_model, seed=0, augmentation=Augmentation(2))
-        if training_set.too_long(0):
-            break
-        fits = training_set
-    assert fits is not None
-    assert words < 479
-    for tried, which in ((fits, "fits"), (training_set, "refused")):
+        return TrainingSet([Example.from_dict(record)], model, seed=0, augmentation=Augmentation(2))
+
+    words = next(words for words in range(60, 480) if training_set(words, still_model).cut)
+    for tried, which in ((training_set(words - 1, still_model), "fits"), (training_set(words, roomy), "cut")):
         for epoch in range(120):
             tried.set_epoch(epoch)
             tree = tried[0].tree
             longest[which] = max(longest.get(which, 0), len(tree.prompt) + max(map(len, tree.branches)))
     assert longest["fits"] < still_model.max_positions
-    assert longest["refused"] >= still_model.max_positions
+    assert longest["cut"] >= still_model.max_positions
 
 
 def test_a_model_of_whole_answers_is_not_trained(released, eight, arguments):
