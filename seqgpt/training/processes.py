@@ -45,7 +45,7 @@ def check_processes(args: Any) -> None:
     Raises:
         ConfigError: If they do not.
     """
-    started = int(os.environ.get("WORLD_SIZE", 1)) if "LOCAL_RANK" in os.environ else 1
+    started = int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
     kind = args.distributed_state.distributed_type
     if started > 1 and kind == DistributedType.NO:
         raise ConfigError(

@@ -13,7 +13,7 @@ from seqgpt.training.processes import check_processes, check_sharding
 
 
 def test_deepspeed_that_is_not_installed(arguments, tmp_path, monkeypatch):
-    monkeypatch.setattr("seqgpt.training.processes.find_spec", lambda name: None)
+    monkeypatch.setattr("seqgpt.training.processes.find_spec", lambda _: None)
     file = tmp_path / "ds.json"
     file.write_text(json.dumps({"zero_optimization": {"stage": 2}}))
     for given in (str(file), json.loads(file.read_text())):
@@ -46,7 +46,7 @@ def test_processes_that_would_not_train_together(monkeypatch):
     check_processes(given(DistributedType.NO))  # a scheduler set it; a launcher would have set the other one, too
     monkeypatch.setenv("LOCAL_RANK", "0")
     check_processes(given(DistributedType.MULTI_CPU))
-    with pytest.raises(ConfigError, match="^2 processes were started, and each would train by itself: set use_cpu"):
+    with pytest.raises(ConfigError, match=r"^2 processes were started, and each would train by itself: set use_cpu"):
         check_processes(given(DistributedType.NO))
 
 
@@ -59,7 +59,7 @@ def test_ways_to_share_weights_out_that_do_not_work():
     for stage in (2, 3):
         zero = SimpleNamespace(is_zero3=lambda stage=stage: stage == 3)
         args = given(DistributedType.DEEPSPEED, deepspeed="ds.json", hf_deepspeed_config=zero)
-        with pytest.raises(ConfigError, match="ZeRO stage 3, .*: give stage 1 or 2") if stage == 3 else nullcontext():
+        with pytest.raises(ConfigError, match=r"ZeRO stage 3, .*: give stage 1 or 2") if stage == 3 else nullcontext():
             check_processes(args)
 
 
