@@ -104,6 +104,11 @@ class Adapter:
         beside = [layer for layer in self.peft.modules() if isinstance(layer, LoraLayer)]
         return [part for layer in beside for parts in (layer.lora_A, layer.lora_B) for part in parts.values()]
 
+    @property
+    def trains_marks(self) -> bool:
+        """Whether the embeddings of the marks are trained with it."""
+        return bool(self._config.trainable_token_indices)
+
     def save(self, folder: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         """Save the adapter alone; ``state_dict`` is that of the whole model, if it was gathered from several places."""
         from peft import get_peft_model_state_dict

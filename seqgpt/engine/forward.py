@@ -42,6 +42,8 @@ class TreeForward:
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
         packs: Batches of training are computed block by block, without padding: see :meth:`pack`.
+        whole: What is called in place of the model, if its weights are shared out among processes (FSDP2): only a call
+            of all of it brings them together. None if the model has them.
 
     Raises:
         ModelError: If the model computes neither layout right.
@@ -58,6 +60,7 @@ class TreeForward:
         self.layout: Layout = "tree"
         self.note = ""
         self.packs = False
+        self.whole: nn.Module | None = None
         reason = self._why_no_trees()
         if reason:
             self.layout, self.note = "rows", f"{reason}; each label is computed in a row of its own, which is slower."
@@ -173,14 +176,15 @@ class TreeForward:
     def run(self, arguments: dict[str, Any], keep: Tensor, tokens: Tensor | None = None, **options: Any) -> Tensor:
         """Call the model and return the logits [N, U] of ``tokens`` where ``keep`` [B, Q] is True; of all, if None."""
         keep = keep.to(self.device)
-        if tokens is not None and self._has_plain_head:
+        if tokens is not None and self._has_plain_head and self.whole is None:
             hidden = self.model.base_model(**arguments, **options).last_hidden_state[keep]
             return linear(hidden, self._head.weight[tokens.to(self.device)])
         if tokens is not None:
             return self.run(arguments, keep, **options)[:, tokens.to(self.device)]
         if self._selects_logits:
             options["logits_to_keep"] = keep
-        logits: Tensor = self.model(**arguments, **options).logits
+        model = self.model if self.whole is None else self.whole
+        logits: Tensor = model(**arguments, **options).logits
         return logits if logits.dim() == 2 else logits[keep]
 
     @torch.no_grad()

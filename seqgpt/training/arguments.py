@@ -8,6 +8,7 @@ import transformers
 
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.errors import ConfigError
+from seqgpt.training.processes import check_plans, check_processes
 
 _LEAST_LENGTH = 32  # tokens: of a part of a text, its labels and marks
 
@@ -80,6 +81,9 @@ class TrainingArguments(transformers.TrainingArguments):
         default="score", metadata={"help": "What the best checkpoint is best at; score is the mean headline metric."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
+    fsdp: bool | str | None = field(  # type: ignore[assignment]  # transformers takes true, and does not say so
+        default=None, metadata={"help": "Share weights out among processes (FSDP2)."}
+    )
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin memory of batches."})
 
     @property
@@ -96,7 +100,9 @@ class TrainingArguments(transformers.TrainingArguments):
         )
 
     def __post_init__(self) -> None:
+        check_plans(self.deepspeed, self.fsdp_config)
         super().__post_init__()  # type: ignore[no-untyped-call]
+        check_processes(self)
         self._check_batches()
         if self.max_length is not None and self.max_length < _LEAST_LENGTH:
             raise ConfigError(

@@ -135,6 +135,8 @@ class RunConfig:
         """
         try:
             return TrainingArguments(output_dir=self.output_dir, **self.training)
+        except ConfigError as error:
+            raise ConfigError(f"training: {error}") from error
         except (TypeError, ValueError, RuntimeError, ImportError) as error:
             raise ConfigError(f"training: {' '.join(str(error).split()).rstrip('.')}: correct the value.") from error
 

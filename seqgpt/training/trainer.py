@@ -32,6 +32,7 @@ from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
 from seqgpt.training.optimizer import muon_and_adamw
+from seqgpt.training.processes import check_sharding
 from seqgpt.training.progress import Throughput
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.resumable import ResumableTrainer
@@ -128,6 +129,11 @@ class Trainer(ResumableTrainer):
             processing_class=model.tokenizer,
             callbacks=[*(callbacks or []), *_early_stopping(args), _TellEpoch(training_set)],
         )
+        if self.is_fsdp_enabled:
+            tied = bool(getattr(model.model, "all_tied_weights_keys", {}))
+            shared = tied and model.adapter is not None and model.adapter.trains_marks
+            plugin = self.accelerator.state.fsdp_plugin
+            check_sharding(plugin, adapter=model.adapter is not None, shared_marks=shared)
         self.model_accepts_loss_kwargs = (
             True  # compute_loss takes num_items_in_batch, whatever the model's forward does
         )
@@ -166,6 +172,8 @@ class Trainer(ResumableTrainer):
             return self._train(checkpoint, trial, ignore_keys_for_eval)
 
     def _train(self, *given: Any) -> Any:
+        if self.is_fsdp_enabled:
+            self.seqgpt.forward.whole = self.seqgpt.learner
         with self.packed():
             output = super().train(*given)
         # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
@@ -391,14 +399,18 @@ class Trainer(ResumableTrainer):
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Say nothing of tied weights, which a checkpoint holds only once."""
-        tied = getattr(self.seqgpt.model, "all_tied_weights_keys", {})
-        load_result.missing_keys[:] = [key for key in load_result.missing_keys if key not in tied]
+        load_result.missing_keys[:] = list(self._untied(dict.fromkeys(load_result.missing_keys)))
         super()._issue_warnings_after_load(load_result)
+
+    def _untied(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Leave out names of weights that are others, too; gathered from several processes, they look different."""
+        tied = getattr(self.seqgpt.model, "all_tied_weights_keys", {})
+        return {name: value for name, value in named.items() if name not in tied}
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(str(output_dir or self.args.output_dir))
         if self.seqgpt.adapter is None:
-            super()._save(output_dir, state_dict)
+            super()._save(output_dir, state_dict and self._untied(state_dict))
         elif self.args.should_save:
             make_directory(folder)
             self.seqgpt.adapter.save(folder, state_dict)
