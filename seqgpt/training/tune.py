@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from seqgpt.adapters import LoraConfig
 from seqgpt.data.given import Given, read_given
-from seqgpt.errors import ConfigError, DataError, ModelError
+from seqgpt.errors import ConfigError, DataError, ModelError, did_you_mean
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import expand, find, read_settings
+from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig
 from seqgpt.training.hold_out import hold_out
 from seqgpt.training.run import run_training
@@ -22,7 +25,8 @@ from seqgpt.training.run_directory import is_finished
 from seqgpt.training.say import say
 
 _BATCH = 16
-_STEPS = 240
+_STEPS = 120
+_EPOCHS = 3
 _RATE_OF_LORA = 1e-3
 _RATE_OF_WHOLE = 3e-4
 _SHARE = 0.2
@@ -77,6 +81,7 @@ def tune(
         ModelError: If the model cannot be opened, or is in no folder.
         RunError: If ``output_dir`` holds something else, or a run is at work there.
     """
+    _check_arguments(training)
     base = _place(model)
     own, held = _parted(train, held_out, column_mapping, labels, training.get("seed", 0))
     given = {given_source("train", own): own}
@@ -88,7 +93,7 @@ def tune(
         str(expand(output_dir)),
         ModelConfig(path=base),
         DataConfig(train=[learnt], eval=evaluated, replay=others),
-        _defaults(len(own), evaluates=bool(held), whole=not lora) | training,
+        _defaults(len(own), training, evaluates=bool(held), whole=not lora) | training,
         lora=_adapter(lora, base),
     )
     config.arguments()  # says what is wrong with them, before it is compared with those of another run
@@ -183,22 +188,34 @@ def _adapter(lora: LoraConfig | bool | None, base: str) -> LoraRun | None:
     return LoraRun() if lora and not trained_on else None
 
 
-def _defaults(examples: int, *, evaluates: bool, whole: bool) -> dict[str, Any]:
+def _check_arguments(training: Mapping[str, Any]) -> None:
+    """Refuse what is no training argument, and what cannot be written down for a run that goes on."""
+    known = [field.name for field in dataclasses.fields(TrainingArguments) if field.name != "resume_from_checkpoint"]
+    for name, value in training.items():
+        if name not in known:
+            raise ConfigError(f"there is no training argument {name!r}.{did_you_mean(name, known)} Leave it out.")
+        try:
+            yaml.safe_dump(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{name} is {value!r}: give it as a plain value, such as a name or a number.") from error
+
+
+def _defaults(examples: int, training: Mapping[str, Any], *, evaluates: bool, whole: bool) -> dict[str, Any]:
     """Return the training arguments for so many examples, as measured (docs/training.md)."""
-    steps = max(_STEPS, math.ceil(3 * examples / _BATCH))
-    arguments = {
-        "max_steps": steps,
+    arguments: dict[str, Any] = {
         "per_device_train_batch_size": _BATCH,
         "learning_rate": _RATE_OF_WHOLE if whole else _RATE_OF_LORA,
         "logging_steps": 0.05,
         "save_strategy": "steps",
         "save_steps": 0.1,
     }
-    if not evaluates:
-        return arguments
-    return arguments | {
-        "eval_strategy": "steps",
-        "eval_steps": 0.1,
-        "load_best_model_at_end": True,
-        "early_stopping_patience": 3,
-    }
+    if "num_train_epochs" not in training:
+        arguments["max_steps"] = max(_STEPS, math.ceil(_EPOCHS * examples / _BATCH))
+    if evaluates:
+        arguments |= {
+            "eval_strategy": "steps",
+            "eval_steps": 0.1,
+            "load_best_model_at_end": True,
+            "early_stopping_patience": 3,
+        }
+    return arguments
