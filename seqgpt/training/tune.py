@@ -15,7 +15,7 @@ from seqgpt.data.given import Given, read_given
 from seqgpt.errors import ConfigError, DataError, ModelError, did_you_mean
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import expand, find, read_settings
+from seqgpt.model_files import Source, expand, find, read_settings
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig
 from seqgpt.training.hold_out import hold_out
@@ -68,8 +68,8 @@ def tune(
         replay: Other data, a fifth of what is seen in training, so that the model keeps what it knows: recipes, JSONL
             files, ``"sample"`` for the bundled examples, or a list of examples. The closer they are to what the model
             was trained on, the better. None replays nothing.
-        lora: Train an adapter, which is saved alone: True, or its shape. If the model has one, True trains that. None
-            trains all weights.
+        lora: Train an adapter, which is saved alone: True, or its shape. None trains all weights. If the model has an
+            adapter already, that one is trained on.
         training: Further :class:`seqgpt.TrainingArguments`, such as ``learning_rate``, ``num_train_epochs``, ``seed``.
 
     Returns:
@@ -83,6 +83,7 @@ def tune(
     """
     _check_arguments(training)
     base = _place(model)
+    has_adapter = base.settings is not None and read_settings(base.settings).adapter
     own, held = _parted(train, held_out, column_mapping, labels, training.get("seed", 0))
     given = {given_source("train", own): own}
     if held:
@@ -91,10 +92,10 @@ def tune(
     others = _others(replay, given)
     config = RunConfig(
         str(expand(output_dir)),
-        ModelConfig(path=base),
+        ModelConfig(path=base.name),
         DataConfig(train=[learnt], eval=evaluated, replay=others),
-        _defaults(len(own), training, evaluates=bool(held), whole=not lora) | training,
-        lora=_adapter(lora, base),
+        _defaults(len(own), training, evaluates=bool(held), whole=not (lora or has_adapter)) | training,
+        lora=_adapter(lora, has_adapter=has_adapter),
     )
     config.arguments()  # says what is wrong with them, before it is compared with those of another run
     if is_finished(config):
@@ -103,10 +104,10 @@ def tune(
     return run_training(config, given)
 
 
-def _place(model: SeqGPT | str | Path) -> str:
-    """Return where a model is, from which it is opened anew, also when the run goes on in another process."""
+def _place(model: SeqGPT | str | Path) -> Source:
+    """Return where a model is, from which it is opened anew."""
     if isinstance(model, (str, Path)):
-        return str(expand(model))
+        return find(model, revision=None, use_safetensors=True)
     if not isinstance(model, SeqGPT):
         raise ConfigError(f"the model is a {type(model).__name__}: give a SeqGPT, or the folder or hub id of one.")
     if model.adapter is not None:
@@ -123,7 +124,7 @@ def _place(model: SeqGPT | str | Path) -> str:
         raise ModelError(
             "the model is a revision from a hub, which a run does not name: save_pretrained(folder) first."
         )
-    return model.source.name
+    return _place(model.source.name)
 
 
 def _parted(
@@ -177,15 +178,13 @@ def _others(
     return [source]
 
 
-def _adapter(lora: LoraConfig | bool | None, base: str) -> LoraRun | None:
+def _adapter(lora: LoraConfig | bool | None, *, has_adapter: bool) -> LoraRun | None:
     """Return the adapter that is new, if there is to be one."""
     if isinstance(lora, LoraConfig):
         return LoraRun(**dataclasses.asdict(lora))
     if lora not in (True, False, None):
         raise ConfigError(f"lora is {lora!r}: give True, a LoraConfig, or None to train all weights.")
-    settings = find(base, revision=None, use_safetensors=True).settings
-    trained_on = settings is not None and read_settings(settings).adapter
-    return LoraRun() if lora and not trained_on else None
+    return LoraRun() if lora and not has_adapter else None
 
 
 def _check_arguments(training: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tuning in one call: the same as a run from a file, whatever form the data comes in, and however often it is killed."""
+"""Tuning in one call: the same model, whatever form the data comes in, and however often it is killed."""
 
 import json
 
@@ -49,9 +49,16 @@ def base(tmp_path_factory):
 def tuned(base, tmp_path):
     def call(train, held_out=None, *, model=base, output="mine", **options):
         given = {key: value for key, value in FEW.items() if held_out is not None or key != "eval_steps"}
+        given["replay"] = None
         return tune(model, train, held_out, output_dir=tmp_path / output, **(given | options))
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def _few_paths(monkeypatch):
+    """Follow little of what so random a model finds likely."""
+    monkeypatch.setattr("seqgpt.engine.spans.MAX_PATHS_OF_A_TEXT", 16)
 
 
 class Killed(Exception):  # noqa: N818
@@ -123,7 +130,7 @@ def test_a_killed_call_goes_on_and_ends_the_same(lora, tuned, kill, eight, tmp_p
     again = tuned(eight, eight[3:5], output="moved", **options)
     assert "is finished: its model is opened" in capfd.readouterr().err
     assert same(weights(again), weights(resumed))
-    with pytest.raises(RunError, match="holds another run, which differs in data.train"):
+    with pytest.raises(RunError, match=r"holds another run, which differs in data\.train"):
         tuned(eight[1:], eight[3:5], output="moved", **options)
 
 
@@ -149,6 +156,7 @@ def test_a_fifth_is_replayed_and_not_what_tells_what_is_known(tuned, tmp_path, m
     read, sets = [], []
     monkeypatch.setattr(run, "read_data", lambda *given: read.append(read_data(*given)) or read[-1])
     made = run._make_trainer
+    monkeypatch.setattr(run, "measure", lambda *_: {})
     monkeypatch.setattr(run, "_make_trainer", lambda *given: sets.append(made(*given)) or sets[-1])
     others = load_sample("train")[:30]
     write_jsonl(tmp_path / "others.jsonl", others)
@@ -167,7 +175,7 @@ def test_a_fifth_is_replayed_and_not_what_tells_what_is_known(tuned, tmp_path, m
 
 def test_the_table_is_what_evaluations_find(tuned, base, tmp_path, capfd):
     train, held = load_sample("train")[:8], load_sample("test")[:10]
-    model = tuned(train, held)
+    model = tuned(train, held, replay="sample")
     table = (tmp_path / "mine" / "before_after.md").read_text(encoding="utf-8")
     assert table in capfd.readouterr().err
     rows = dict(line.strip("| ").split(" | ", 1) for line in table.splitlines()[2:])
@@ -238,13 +246,13 @@ def test_classes_of_one_part_are_asked_of_both():
 
 
 def test_training_stops_where_nothing_gets_better(tuned, eight, tmp_path):
-    tuned(eight, eight[:3], learning_rate=0.0, max_steps=40, save_steps=0.1, eval_steps=0.1, replay=None)
+    tuned(eight, eight[:3], learning_rate=0.0, max_steps=40, save_steps=0.1, eval_steps=0.1)
     assert sorted(path.name for path in (tmp_path / "mine").glob("checkpoint-*")) == ["checkpoint-16", "checkpoint-4"]
 
 
 def test_an_adapter_is_trained_on(tuned, eight, tmp_path):
     first = tuned(eight, output="first")
-    second = tuned(eight, model=tmp_path / "first", output="second", replay=None)
+    second = tuned(eight, model=tmp_path / "first", output="second")
     assert second.adapter is not None
     opened = SeqGPT.from_pretrained(tmp_path / "second")
     assert same(weights(opened), weights(second))
@@ -254,8 +262,11 @@ def test_an_adapter_is_trained_on(tuned, eight, tmp_path):
         tuned(eight, model=tmp_path / "first", output="third", lora=LoraConfig(r=2))
 
 
-def test_one_example_is_enough(tuned, eight):
-    assert tuned(eight[:1], replay=None).trained
+def test_one_example_is_enough_and_the_model_may_be_a_plain_one(tuned, eight, tmp_path):
+    """What a model that was never trained says before is measured too, without a warning that it is a guess."""
+    plain = make_model()
+    plain.save_pretrained(tmp_path / "plain")
+    assert tuned(eight[:1], eight[2:4], model=tmp_path / "plain").trained
 
 
 def test_what_is_left_reads_as_a_run(tuned, eight, tmp_path):
@@ -263,7 +274,7 @@ def test_what_is_left_reads_as_a_run(tuned, eight, tmp_path):
     config = load_run_config(tmp_path / "mine" / "run.yaml")
     assert yaml.safe_load(config.to_yaml())["data"]["train"][0].startswith("given/")
     (tmp_path / "mine" / "metrics.json").unlink()
-    with pytest.raises(ConfigError, match="stands for examples that seqgpt.tune was given: call it with them again"):
+    with pytest.raises(ConfigError, match=r"stands for examples that seqgpt\.tune was given: call it with them again"):
         run_training(config)
 
 
@@ -302,6 +313,9 @@ def test_held_out_texts_are_not_learnt(tuned, eight, tmp_path, capfd):
 
 
 def test_a_folder_that_is_in_use(tuned, eight, tmp_path):
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "_run.lock").touch()  # all that a run has left that was killed at its very beginning
+    tuned(eight, output="killed")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(RunError, match="is not empty: choose another one, or delete it"):
