@@ -109,9 +109,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder of the model that is tuned")
     parser.add_argument("--work", required=True, type=Path, help="folder for what is computed")
-    parser.add_argument("--sets", default="multidogo_insurance_intent,sim_m_movie_slots,ecommerce_ner")
+    parser.add_argument("--sets", default="multidogo_insurance_intent,sim_m_movie_slots")
     parser.add_argument("--known", default="trec,cluener", help="sets that the model was trained on")
-    parser.add_argument("--replays", default="sample;", help="what is replayed: lists of sources, ';' between them")
+    parser.add_argument(
+        "--replays", default="sample;;trec,cluener", help="what is replayed: lists of sources, ';' between them"
+    )
     parser.add_argument("--shots", type=int, default=8, help="examples of each label, at least")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=200, help="test examples of each set")
@@ -130,7 +132,7 @@ def main() -> None:
                 found = [cached(options.work / f"{c.title}.json", lambda c=c: compute(c, options)) for c in cells]
                 lines.append(row(cells, found, before, options.known))
     head = ["set", "examples", "trained", "replayed", "before", "after", *options.known, "seconds", "CPU seconds"]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    print(f"| {' | '.join(head)} |\n|---|---:|---|---|{'---:|' * (len(head) - 4)}")
     print("\n".join(lines))
 
 
