@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from seqgpt.one_line import predict
     from seqgpt.training.arguments import TrainingArguments
     from seqgpt.training.trainer import Trainer
+    from seqgpt.training.tune import tune
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ __all__ = [
     "read_dataset",
     "read_jsonl",
     "result_from_dict",
+    "tune",
     "write_jsonl",
 ]
 
@@ -75,6 +77,7 @@ _LOADED_LATER = {
     "read_dataset": "seqgpt.data.own",
     "Trainer": "seqgpt.training.trainer",
     "TrainingArguments": "seqgpt.training.arguments",
+    "tune": "seqgpt.training.tune",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``seqgpt predict | train | evaluate | data``.
+"""The command line: ``seqgpt predict | train | tune | evaluate | merge | data``.
 
 Results go to standard output, all else to standard error.
 """
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 2
     except KeyboardInterrupt:
-        more = "; the run goes on when it is started again." if options.run is _train else "."
+        more = "; the run goes on when it is started again." if options.run in (_train, _tune) else "."
         _complain(f"interrupted{more}")
         return 130
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
@@ -82,7 +82,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
-    commands = parser.add_subparsers(metavar="predict | train | evaluate | merge | data", parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="predict | train | tune | evaluate | merge | data", parser_class=_Parser)
 
     predict = commands.add_parser("predict", help="classify texts, or extract spans from them")
     predict.add_argument("text", nargs="*", metavar="TEXT", help="texts; or use --input")
@@ -118,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.num_train_epochs=1")
     train.set_defaults(run=_train)
 
+    _add_tune(commands)
+
     evaluate = commands.add_parser("evaluate", help="measure a model on data sets")
     _add_model(evaluate)
     _add_threshold(evaluate)
@@ -143,6 +145,21 @@ def _parser() -> argparse.ArgumentParser:
 
     add_data(commands, _Parser)
     return parser
+
+
+def _add_tune(commands: Any) -> None:
+    tune = commands.add_parser("tune", help="tune a model on labels of your own; an interrupted run goes on")
+    tune.add_argument("model", metavar="MODEL", help="a folder or hub id")
+    tune.add_argument("train", metavar="DATA", help="JSONL, as for predict with 'answer'; or parquet, CSV, TSV, CoNLL")
+    tune.add_argument("overrides", nargs="*", metavar="key=value", help="for example learning_rate=1e-3")
+    tune.add_argument("--output", required=True, metavar="DIR", help="where the model is saved")
+    tune.add_argument("--held-out", metavar="DATA|SHARE", help="what to evaluate on: a file, or a share of DATA")
+    tune.add_argument("--columns", default="", help="what columns are: 'review=text,stars=label'")
+    tune.add_argument(
+        "--replay", default="sample", help="other data, separated by commas; '' for none (default: sample)"
+    )
+    tune.add_argument("--whole", action="store_true", help="train all weights, not an adapter (LoRA)")
+    tune.set_defaults(run=_tune)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -205,6 +222,42 @@ def _train(options: argparse.Namespace) -> None:
     _quiet_loading()
     run_stages(stages)
     _print(stages[-1].output_dir)
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from seqgpt.training.tune import tune
+
+    try:
+        held_out: Any = float(options.held_out)
+    except (TypeError, ValueError):
+        held_out = options.held_out
+    _quiet_loading()
+    tune(
+        options.model,
+        options.train,
+        held_out,
+        output_dir=options.output,
+        column_mapping=dict(_pairs(options.columns.split(","), "--columns")) if options.columns else None,
+        replay=_split_names(options.replay, "--replay") if options.replay else None,
+        lora=not options.whole,
+        **{key: _value(word) for key, word in _pairs(options.overrides, "key=value")},
+    )
+    _print(options.output)
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except json.JSONDecodeError:
+        return word
+
+
+def _pairs(words: Iterable[str], where: str) -> Iterator[tuple[str, str]]:
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key or not value:
+            raise ConfigError(f"{where}: {word!r} has no two parts: write, for example, learning_rate=1e-3.")
+        yield key.strip(), value.strip()
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import transformers
@@ -75,8 +76,13 @@ def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
     return run_training(stages[-1])
 
 
-def run_training(config: RunConfig) -> SeqGPT:
+def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqGPT:
     """Run a config from its start, or from its last checkpoint.
+
+    Args:
+        config: The run.
+        given: Examples that the config cannot name, as :func:`~seqgpt.training.run_data.read_data` takes them; of such
+            a run it is always told what training changed.
 
     Raises:
         RunError: If the output directory holds a finished run, another run, or something else, or a run is at work
@@ -87,15 +93,15 @@ def run_training(config: RunConfig) -> SeqGPT:
     make_directory(directory)
     arguments = config.arguments()
     with run_lock(directory, taken=arguments.process_index == 0):
-        return _run(config, directory, arguments)
+        return _run(config, given, directory, arguments)
 
 
-def _run(config: RunConfig, directory: Path, arguments: TrainingArguments) -> SeqGPT:
+def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingArguments) -> SeqGPT:
     checkpoint = where_to_go_on(directory, config)
     if checkpoint is None:
         _check_start(config.model)
         _check_lora(config)
-    data = read_data(config, arguments.seed)
+    data = read_data(config, arguments.seed, given)
     model = _open(config, checkpoint, data, arguments.seed)
     if config.data.on_bad_row == "skip":  # of a mixture, they are left out when it is opened
         data = data.readable(model, arguments)
@@ -111,7 +117,7 @@ def _run(config: RunConfig, directory: Path, arguments: TrainingArguments) -> Se
             write_file(directory / ENVIRONMENT_FILE, environment_json())
             if mixture:
                 write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
-    compared = _compared(data)
+    compared = _compared(data) if data.known or given else {}
     if compared and checkpoint is None:
         before = measure(model, compared)
         if trainer.is_world_process_zero():
@@ -131,9 +137,7 @@ def _open(config: RunConfig, checkpoint: Path | None, data: RunData, seed: int) 
 
 
 def _compared(data: RunData) -> dict[str, Sequence[Example]]:
-    """Return what is measured before and after training, if other data is replayed: is it still known?"""
-    if not data.known:
-        return {}
+    """Return what is measured before and after training: what is learnt, and is what was known still known?"""
     return {**data.held_out, **{f"{name}, known before": examples for name, examples in data.known.items()}}
 
 

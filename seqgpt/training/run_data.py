@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
+from seqgpt.data.convert import sample_rows
 from seqgpt.data.draws import draw
 from seqgpt.data.leaks import held_out_texts, refuse_held_out
 from seqgpt.data.mixture import find_sources
-from seqgpt.data.source import is_recipe, read_source, short_names, split_source
+from seqgpt.data.source import has_no_splits, is_recipe, read_source, short_names, split_source
 from seqgpt.data.text_index import index_examples
-from seqgpt.errors import DataError, TextError
+from seqgpt.errors import ConfigError, DataError, TextError
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.config import DataConfig, RunConfig
 from seqgpt.training.cut import Cutter
+from seqgpt.training.hold_out import hold_out
 from seqgpt.training.lengths import most_tokens
 from seqgpt.training.say import say
 
 Named = Mapping[str, Sequence[Example]]
 """Examples by what their source is called."""
+
+_GIVEN = "given"
+_KNOWN_SHARE = 0.2
+"""The share of what is replayed that is not, but tells what a model still knows, where there is no validation split."""
 
 
 @dataclass
@@ -54,25 +64,45 @@ class RunData:
         )
 
 
-def read_data(config: RunConfig, seed: int) -> RunData:
+def given_source(title: str, examples: Sequence[Example]) -> str:
+    """Return what a config calls examples that it cannot name: other examples have another name.
+
+    It looks like the name of a file, which is what such examples are like: they have no splits, and no recipe.
+    """
+    content = "".join(json.dumps(example.to_dict(), ensure_ascii=False) for example in examples)
+    return f"{_GIVEN}/{hashlib.sha256(content.encode('utf-8')).hexdigest()[:16]}/{title}.jsonl"
+
+
+def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({})) -> RunData:
     """Read the examples of a run.
+
+    Args:
+        config: The run.
+        seed: Decides which examples are drawn, where not all are used.
+        given: Examples of sources that need not be read, because they were given; by their :func:`given_source`.
 
     Raises:
         DataError: If a source cannot be read, a row is wrong, or nothing is left of a source.
         ConfigError: If a source is unknown, or held out.
     """
     data, left_out = config.data, list[str]()
+    read = partial(_read, data=data, left_out=left_out, given=given)
+    replay = {title: read(name, "train", limit=data.train_limit) for name, title in short_names(data.replay).items()}
+    known = {}
+    for name, title in short_names(data.replay).items():
+        if has_no_splits(name):
+            replay[title], held = hold_out(replay[title], _KNOWN_SHARE, seed=seed)
+            known[title] = [held[i] for i in sample_rows(len(held), data.eval_limit)]
+        else:
+            known[title] = read(name, "validation", limit=data.eval_limit)
     return RunData(
         {
-            title: _repeat(_read(name, "train", data, data.train_limit, left_out), name, data, seed)
+            title: _repeat(read(name, "train", limit=data.train_limit), name, data, seed)
             for name, title in short_names(data.train).items()
         },
-        _validation(data.eval, data, left_out),
-        {
-            title: _read(name, "train", data, data.train_limit, left_out)
-            for name, title in short_names(data.replay).items()
-        },
-        _validation(data.replay, data, left_out),
+        {title: read(name, "validation", limit=data.eval_limit) for name, title in short_names(data.eval).items()},
+        replay,
+        {title: examples for title, examples in known.items() if examples},
         left_out,
     )
 
@@ -83,7 +113,11 @@ def vocabulary_examples(config: RunConfig, most: int) -> list[Example]:
         return []
     sources = find_sources(config.mixture)
     each = max(most // len(sources), 1)
-    return [example for name in sources for example in _read(name, "train", config.data, each, [])]
+    return [
+        example
+        for name in sources
+        for example in _read(name, "train", data=config.data, limit=each, left_out=[], given={})
+    ]
 
 
 def flat(examples: Named) -> list[Example]:
@@ -91,14 +125,13 @@ def flat(examples: Named) -> list[Example]:
     return [example for members in examples.values() for example in members]
 
 
-def _validation(sources: Sequence[str], data: DataConfig, left_out: list[str]) -> Named:
-    return {
-        title: _read(name, "validation", data, data.eval_limit, left_out)
-        for name, title in short_names(sources).items()
-    }
-
-
-def _read(name: str, split: str, data: DataConfig, limit: int | None, left_out: list[str]) -> list[Example]:
+def _read(
+    name: str, split: str, *, data: DataConfig, limit: int | None, left_out: list[str], given: Named
+) -> list[Example]:
+    if name in given:
+        return list(given[name])
+    if name.startswith(f"{_GIVEN}/"):
+        raise ConfigError(f"{name} stands for examples that seqgpt.tune was given: call it with them again.")
     if split == "train" and is_recipe(name):
         refuse_held_out([split_source(name)[0]], "data.train")
     bad = BadRows()

@@ -45,7 +45,7 @@ def is_finished(config: RunConfig) -> bool:
         RunError: If it holds another run, or something else.
     """
     directory = Path(config.output_dir)
-    if not directory.is_dir() or not any(directory.iterdir()):
+    if not directory.is_dir() or is_empty(directory):
         return False
     file = directory / RUN_FILE
     if not file.is_file():
