@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model from a config; an interrupted run goes on")
     train.add_argument("config", metavar="CONFIG.yaml", help="a file, or the name of a shipped config such as real_cpu")
     train.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.num_train_epochs=1")
+    train.add_argument("--dry-run", action="store_true", help="report data, batches and memory, and train nothing")
     train.set_defaults(run=_train)
 
     _add_tune(commands)
@@ -216,10 +217,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from seqgpt.training.config import load_stages
-    from seqgpt.training.run import run_stages
+    from seqgpt.training.run import dry_run, run_stages
 
     stages = load_stages(_config_file(options.config), options.overrides)
     _quiet_loading()
+    if options.dry_run:
+        for name, report in dry_run(stages):
+            _print(f"# {name}\n\n{report}")
+        return
     run_stages(stages)
     _print(stages[-1].output_dir)
 

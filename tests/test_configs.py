@@ -14,7 +14,7 @@ from seqgpt.cli import main
 from seqgpt.errors import ConfigError
 from seqgpt.model_files import build
 from seqgpt.training.config import load_stages
-from seqgpt.training.run import _check_start
+from seqgpt.training.prepare import check_start
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,10 +39,11 @@ def test_no_configs_at_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs" / "train").glob("*.yaml")), ids=lambda file: file.stem)
 def test_shipped_runs_can_start(file):
-    first, *later = load_stages(file)
+    here = ["training.use_cpu=true", *(["training.fsdp=false"] if "fsdp" in file.read_text() else [])]
+    first, *later = load_stages(file, here)
     first.arguments()
     if first.model.path is None:  # else it is on a hub
-        _check_start(first.model)
+        check_start(first.model)
     assert all(stage.arguments() and stage.model.path for stage in later)
 
 

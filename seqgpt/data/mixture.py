@@ -185,23 +185,30 @@ def to_table(mixture: Mixture) -> str:
             f"| {one.source} | {language} | {family} | {len(one.kept):,} | {one.count:,} | {one.count / total:.1%} | "
             f"{one.epochs:.2f} | {out:,} | {one.licence} |"
         )
+    lines += [
+        "",
+        f"{len(mixture.members)} sources, {sum(len(one.kept) for one in mixture.members):,} examples, "
+        f"{len(mixture):,} in an epoch.",
+        *(f"Left out: {sentence}" for sentence in left_out(mixture)),
+    ]
+    if mixture.held_out.unread:
+        lines.append(f"Not guarded, for their test texts are not there: {', '.join(mixture.held_out.unread)}.")
+    return "\n".join(lines) + "\n"
+
+
+def left_out(mixture: Mixture) -> list[str]:
+    """Return what of a mixture's sources is not in it, and why, as sentences."""
     leaked, too_long, bad = (
         sum(one.leaked for one in mixture.members),
         sum(one.too_long for one in mixture.members),
         sum(one.bad_rows.count for one in mixture.members),
     )
-    read, unread = mixture.held_out.recipes, mixture.held_out.unread
-    lines += [
-        "",
-        f"{len(mixture.members)} sources, {sum(len(one.kept) for one in mixture.members):,} examples, "
-        f"{len(mixture):,} in an epoch.",
-        f"Left out: {leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {bad:,} rows that "
-        "are wrong" + (f", {too_long:,} that are too long, even with their texts cut." if too_long else "."),
-    ]
-    lines += [f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count]
-    if unread:
-        lines.append(f"Not guarded, for their test texts are not there: {', '.join(unread)}.")
-    return "\n".join(lines) + "\n"
+    read = mixture.held_out.recipes
+    total = (
+        f"{leaked:,} whose text stands in the test of one of {len(read)} held-out sets, {bad:,} rows that are wrong"
+        + (f", {too_long:,} that are too long, even with their texts cut." if too_long else ".")
+    )
+    return [total, *(f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count)]
 
 
 def _share(

@@ -11,9 +11,16 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from seqgpt.errors import RunError
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.optimizer import inner_matrices
 from seqgpt.training.trainer import Trainer
+
+SMALLER = (
+    "lower per_device_train_batch_size or batch_tokens, and raise gradient_accumulation_steps; or set "
+    "activation_checkpointing"
+)
+"""What to do where memory is short."""
 
 _ADAMW = ("adamw_torch", "adamw_torch_fused")
 
@@ -26,7 +33,8 @@ class Memory:
         weights: Of the model; they are there already.
         gradients: Of the weights that are trained.
         optimizer: Of its state; None if the optimizer is none whose state is known here.
-        activations: What a batch keeps for its gradients, measured.
+        activations: What a batch keeps for its gradients, measured; None if the weights are not on the device yet, for
+            they will be shared out.
         tokens: How many tokens that batch has.
         available: What the device has left.
     """
@@ -34,7 +42,7 @@ class Memory:
     weights: int
     gradients: int
     optimizer: int | None
-    activations: int
+    activations: int | None
     tokens: int
     available: int
 
@@ -46,18 +54,22 @@ class Memory:
     @property
     def needed(self) -> int:
         """What a step needs beside the weights."""
-        return self.gradients + (self.optimizer or 0) + self.activations
+        return self.gradients + (self.optimizer or 0) + (self.activations or 0)
 
 
 def measure_memory(trainer: Trainer, inputs: dict[str, Any]) -> Memory:
-    """Find out what a step on a batch needs, by one forward pass. Weights and random numbers stay as they are."""
+    """Find out what a step on a batch needs, by one forward pass. Weights and random numbers stay as they are.
+
+    Raises:
+        RunError: If even that pass does not fit.
+    """
     model = trainer.seqgpt.learner
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     return Memory(
         weights=_bytes(model.parameters()) + _bytes(model.buffers()),
         gradients=_bytes(trained),
         optimizer=_of_optimizer(cast(TrainingArguments, trainer.args), trained, inner_matrices(trainer.seqgpt.model)),
-        activations=_of_activations(trainer, inputs),
+        activations=_of_activations(trainer, inputs) if trainer.seqgpt.model.device == trainer.args.device else None,
         tokens=inputs["tokens"],
         available=_available(trainer.args.device),
     )
@@ -96,6 +108,8 @@ def _of_activations(trainer: Trainer, inputs: dict[str, Any]) -> int:
     try:
         with torch.random.fork_rng(devices), trainer.compute_loss_context_manager(), saved_tensors_hooks(keep, _same):
             losses = trainer.answer_losses(model, trainer._prepare_inputs(inputs))
+    except torch.OutOfMemoryError as error:
+        raise RunError(f"a batch of {inputs['tokens']:,} tokens does not fit into memory: {SMALLER}.") from error
     finally:
         model.train(was_training)
     del losses

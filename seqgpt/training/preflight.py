@@ -12,7 +12,7 @@ from seqgpt.data.draws import draw
 from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
-from seqgpt.training.memory import Memory, measure_memory
+from seqgpt.training.memory import SMALLER, Memory, measure_memory
 from seqgpt.training.trainer import Trainer
 
 PREFLIGHT_FILE = "preflight.md"
@@ -86,6 +86,11 @@ class Preflight:
     def __str__(self) -> str:
         return "\n".join([*self._table(), "", *self._sentences()]) + "\n"
 
+    @property
+    def summary(self) -> str:
+        """The report without its table."""
+        return "\n".join(self._sentences())
+
     def _table(self) -> list[str]:
         lines = [
             "| source | examples | tokens, about | per example | longest | asked |",
@@ -103,20 +108,18 @@ class Preflight:
     def _sentences(self) -> list[str]:
         packing, memory = self.packing, self.memory
         optimizer = "not known" if memory.optimizer is None else _size(memory.optimizer)
+        activations = "not measured" if memory.activations is None else _size(memory.activations)
         lines = [
             f"Steps: {self.steps:,}; epochs: {self.epochs:g}.",
             f"A batch has {packing.examples:.0f} examples, {_rounded(packing.tokens):,} tokens; {packing.fill:.0%} of "
             f"what is computed is text, the rest padding; {packing.shared:.0%} of all tokens are read with another "
             "example's.",
             f"Memory: weights {_size(memory.weights)}, gradients {_size(memory.gradients)}, optimizer {optimizer}, and "
-            f"{_size(memory.activations)} for a batch of {memory.tokens:,} tokens: about {_size(memory.total)}. "
+            f"{activations} for a batch of {memory.tokens:,} tokens: about {_size(memory.total)}. "
             f"{_size(memory.available)} are free beside the weights.",
         ]
         if memory.needed > memory.available:
-            lines.append(
-                "This will hardly fit: lower per_device_train_batch_size or batch_tokens, and raise "
-                "gradient_accumulation_steps; or set activation_checkpointing."
-            )
+            lines.append(f"This will hardly fit: {SMALLER}.")
         lines += [f"Cut: {name}: {one}." for name, one in self.cut.items()]
         return lines + [f"Left out: {sentence}" for sentence in self.left_out]
 

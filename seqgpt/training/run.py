@@ -1,45 +1,39 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), ``environment.json`` (versions), the last
-``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at the end the model, which
-``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was something to evaluate, the
-model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says how good it is there, a
-little better than elsewhere, since the threshold was chosen on the same examples. It is written last: a run that has
-it is finished. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and random generators
-that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), ``environment.json`` (versions), ``preflight.md`` (what it
+was about to do), the last ``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at
+the end the model, which ``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was
+something to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says
+how good it is there, a little better than elsewhere, since the threshold was chosen on the same examples. It is
+written last: a run that has it is finished. Weights are safetensors; only checkpoints hold pickles, the state of
+optimizer and random generators that a run goes on from. Started again after an interruption, a run goes on from its
+last checkpoint.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
-
-import torch
-import transformers
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.mixture import to_table
-from seqgpt.data.source import short_names
-from seqgpt.errors import ConfigError, SeqGPTError
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import build, find, read_settings
-from seqgpt.templates.marks import MARKS
-from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.before_after import measure, read_before, write_before
 from seqgpt.training.before_after import to_table as before_after_table
 from seqgpt.training.checkpoints import saved_or_told
-from seqgpt.training.config import LoraRun, ModelConfig, RunConfig
+from seqgpt.training.config import RunConfig
 from seqgpt.training.curves import CURVES_FILE, draw_curves
 from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
-from seqgpt.training.mixture_set import MixtureSet, open_mixture
-from seqgpt.training.model_card import describe_examples
-from seqgpt.training.progress import TrainingProgress
-from seqgpt.training.run_data import Named, RunData, flat, read_data, vocabulary_examples
+from seqgpt.training.preflight import PREFLIGHT_FILE, Preflight, preflight
+from seqgpt.training.prepare import prepare
+from seqgpt.training.run_data import Named, RunData
 from seqgpt.training.run_directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
 from seqgpt.training.run_lock import run_lock
 from seqgpt.training.say import say
@@ -48,9 +42,6 @@ from seqgpt.whole_file import write_file
 
 MIXTURE_FILE = "mixture.md"
 BEFORE_AFTER_FILE = "before_after.md"
-
-_TOKENIZER_EXAMPLES = 50_000
-"""So many examples give their labels to the training of the tokenizer; all give their texts."""
 
 
 def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
@@ -76,6 +67,26 @@ def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
     return run_training(stages[-1])
 
 
+def dry_run(stages: Sequence[RunConfig]) -> Iterator[tuple[str, Preflight]]:
+    """Find out what the runs of a config are about to do, without doing it; nothing is written but caches of data.
+
+    Every stage is looked at with the model that the first begins with.
+
+    Yields:
+        The name of each run, and its report.
+
+    Raises:
+        DataError, ConfigError, ModelError: As :func:`run_training`.
+    """
+    model = None
+    for stage in stages:
+        with TemporaryDirectory() as folder:
+            config = replace(stage, output_dir=folder)
+            prepared = prepare(config, {}, config.arguments(), model=model)
+            yield Path(stage.output_dir).name, preflight(prepared.trainer, prepared.left_out)
+        model = prepared.trainer.seqgpt
+
+
 def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqGPT:
     """Run a config from its start, or from its last checkpoint.
 
@@ -98,25 +109,19 @@ def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqG
 
 def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingArguments) -> SeqGPT:
     checkpoint = where_to_go_on(directory, config)
-    if checkpoint is None:
-        _check_start(config.model)
-        _check_lora(config)
-    data = read_data(config, arguments.seed, given)
-    model = _open(config, checkpoint, data, arguments.seed)
-    if config.data.on_bad_row == "skip":  # of a mixture, they are left out when it is opened
-        data = data.readable(model, arguments)
-    mixture = _open_mixture(config, model, arguments)
-    trainer = _make_trainer(model, arguments, mixture or data.train, data)
-    n_sources = len(mixture.stores) if mixture else len(config.data.train)
-    n_held_out = len(flat(data.held_out))
-    say(f"{model!r}: {len(mixture or flat(data.train))} examples of {n_sources} source(s), {n_held_out} held out")
-    _describe(trainer, config, data)
+    prepared = prepare(config, given, arguments, checkpoint)
+    trainer, data, model = prepared.trainer, prepared.data, prepared.trainer.seqgpt
     if trainer.is_world_process_zero():
         with saved_or_told("the config", directory):
             write_file(directory / RUN_FILE, config.to_yaml())
             write_file(directory / ENVIRONMENT_FILE, environment_json())
-            if mixture:
-                write_file(directory / MIXTURE_FILE, to_table(mixture.mixture))
+            if prepared.mixture:
+                write_file(directory / MIXTURE_FILE, to_table(prepared.mixture.mixture))
+        if checkpoint is None:
+            report = preflight(trainer, prepared.left_out)
+            say(report.summary)
+            with saved_or_told("the report before training", directory):
+                write_file(directory / PREFLIGHT_FILE, str(report))
     compared = _compared(data) if data.known or given else {}
     if compared and checkpoint is None:
         before = measure(model, compared)
@@ -128,30 +133,9 @@ def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingAr
     return model
 
 
-def _open(config: RunConfig, checkpoint: Path | None, data: RunData, seed: int) -> SeqGPT:
-    if checkpoint:
-        model = SeqGPT.from_pretrained(checkpoint, dtype=torch.float32)
-    else:
-        model = _start(config.model, flat(data.train) or vocabulary_examples(config, _TOKENIZER_EXAMPLES), seed)
-    return _with_lora(model, config.lora, seed)
-
-
 def _compared(data: RunData) -> dict[str, Sequence[Example]]:
     """Return what is measured before and after training: what is learnt, and is what was known still known?"""
     return {**data.held_out, **{f"{name}, known before": examples for name, examples in data.known.items()}}
-
-
-def _describe(trainer: Trainer, config: RunConfig, data: RunData) -> None:
-    """Tell the trainer what its model card says of data and model; of a mixture it knows."""
-    listed = [(config.data.train, data.train), (config.data.replay, data.replay)]
-    if data.train:
-        trainer.sources = [
-            describe_examples(name, examples[name], source=source)
-            for sources, examples in listed
-            for source, name in short_names(sources).items()
-        ]
-    path = config.model.path
-    trainer.base_model = None if path is None or Path(path).exists() else path
 
 
 def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
@@ -181,46 +165,6 @@ def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
             write_file(directory / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
 
 
-def _make_trainer(
-    model: SeqGPT,
-    arguments: TrainingArguments,
-    examples: Named | MixtureSet,
-    data: RunData,
-) -> Trainer:
-    try:
-        trainer = Trainer(model, arguments, examples, data.held_out or None, replay=data.replay or None)
-    except SeqGPTError:
-        raise
-    except (ValueError, RuntimeError, ImportError) as error:  # arguments that do not go together, a missing package
-        raise ConfigError(f"training: {' '.join(str(error).split())}") from error
-    trainer.owns_output_dir = True
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
-    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    trainer.add_callback(TrainingProgress())
-    return trainer
-
-
-def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments) -> MixtureSet | None:
-    if not config.mixture:
-        return None
-    found = open_mixture(
-        config.mixture,
-        model,
-        seed=arguments.seed,
-        augmentation=arguments.augmentation,
-        data_root=config.data.root,
-        on_bad_row=config.data.on_bad_row,
-        max_length=arguments.max_length,
-        progress=arguments.process_index == 0,
-    )
-    if arguments.process_index:
-        return found
-    unread = found.mixture.held_out.unread
-    if unread:
-        say(f"not guarded against, for their test texts are not there: {', '.join(unread)}")
-    return found
-
-
 def _calibrate(model: SeqGPT, held_out: Named) -> None:
     """Give the model the temperatures and the threshold that are best for the held-out examples.
 
@@ -237,42 +181,3 @@ def _calibrate(model: SeqGPT, held_out: Named) -> None:
     if after > before:
         say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
         model.threshold = best
-
-
-def _check_start(config: ModelConfig) -> None:
-    """Raise the errors that :func:`_start` would, but before any data is read."""
-    if not config.path:
-        with torch.device("meta"):  # every layer is built, no weight is stored
-            none = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))  # the tokenizer will tell
-            build(config.config or {}, vocab_size=config.vocab_size, **none)
-    else:
-        find(config.path, revision=None, use_safetensors=True)
-
-
-def _check_lora(config: RunConfig) -> None:
-    """Refuse a second adapter, before any data is read."""
-    if config.lora and config.model.path:
-        settings = find(config.model.path, revision=None, use_safetensors=True).settings
-        if settings and read_settings(settings).adapter:
-            raise ConfigError(
-                f"model.path {config.model.path!r} has an adapter already: leave lora out to train that one, or merge "
-                "it first, with `seqgpt merge`."
-            )
-
-
-def _with_lora(model: SeqGPT, config: LoraRun | None, seed: int) -> SeqGPT:
-    """Return the model with the adapter that is to be trained: a new one, or that of the checkpoint."""
-    if config is None:
-        return model
-    if model.adapter is None:
-        model.add_lora(config.r, config.alpha, config.dropout, config.target_modules, seed=seed)
-    return model.to_int8() if config.int8 else model
-
-
-def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:
-    if config.path:
-        return SeqGPT.from_pretrained(config.path, dtype=torch.float32)
-    words = [example.text for example in examples]
-    words += [label for example in examples[:_TOKENIZER_EXAMPLES] for label in example.task.labels]
-    tokenizer = train_tokenizer(words, config.vocab_size, list(MARKS))
-    return SeqGPT.from_config(config.config or {}, tokenizer, seed=seed)

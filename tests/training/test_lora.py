@@ -9,8 +9,8 @@ import transformers
 from seqgpt import SeqGPT, Trainer, write_jsonl
 from seqgpt.cli import main
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.training import run
 from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_stages
+from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.run import run_training
 from tests.alike import assert_alike
 from tests.training.conftest import make_model
@@ -195,7 +195,7 @@ def kill(monkeypatch):
                 raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(run.TrainingProgress, "on_save", killed, raising=False)
+            patch.setattr(TrainingProgress, "on_save", killed, raising=False)
             with pytest.raises(Killed):
                 run_training(config)
 

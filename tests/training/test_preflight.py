@@ -1,18 +1,23 @@
 """The report before the first step: it says what training then does, and changes nothing."""
 
 import copy
+import re
 
 import pytest
 import torch
+import yaml
 
 from seqgpt import Trainer
+from seqgpt.cli import main
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.tree import PADDING
 from seqgpt.examples import write_jsonl
+from seqgpt.training.config import load_stages
 from seqgpt.training.memory import measure_memory
 from seqgpt.training.mixture_set import open_mixture
-from seqgpt.training.preflight import preflight
+from seqgpt.training.preflight import PREFLIGHT_FILE, preflight
+from seqgpt.training.run import dry_run, run_stages
 from tests.training.conftest import make_model
 
 
@@ -129,3 +134,42 @@ def test_what_will_not_fit_is_told(eight, arguments, monkeypatch):
     report = preflight(Trainer(make_model(), arguments(), eight), ["x: 3 rows are wrong"])
     assert "This will hardly fit: lower" in str(report)
     assert "Left out: x: 3 rows are wrong" in str(report)
+
+
+def write_stages(folder, **training):
+    write_jsonl(folder / "mine.jsonl", load_sample("train")[:40])
+    config = {
+        "output_dir": str(folder / "run"),
+        "model": {"config": {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2}, "vocab_size": 600},
+        "training": {"use_cpu": True, "max_steps": 2, "per_device_train_batch_size": 4, **training},
+        "stages": {
+            "first": {"data": {"train": ["sample"], "train_limit": 20}},
+            "second": {"data": {"train": [str(folder / "mine.jsonl")], "replay": ["sample"], "train_limit": 30}},
+        },
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return load_stages(folder / "run.yaml")
+
+
+def test_a_dry_run_leaves_nothing(tmp_path, capsys):
+    write_stages(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["train", str(tmp_path / "run.yaml"), "--dry-run"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    printed = capsys.readouterr().out
+    assert printed.index("# first") < printed.index("| sample | 20 |") < printed.index("# second")
+    assert "| mine | 30 |" in printed
+
+
+def test_a_run_begins_with_what_a_dry_run_says(tmp_path):
+    stages = write_stages(tmp_path)
+    said = dict(dry_run(stages))
+    run_stages(stages)
+    for name, report in said.items():
+        found = (tmp_path / "run" / name / PREFLIGHT_FILE).read_text(encoding="utf-8")
+        assert _without_free(found) == _without_free(str(report))
+
+
+def _without_free(report):
+    """Return a report without how much memory is free, which changes all the time."""
+    return re.sub(r"[\d.]+ \wB are free", "", report)

@@ -18,6 +18,7 @@ from seqgpt.errors import ConfigError, ModelError
 from seqgpt.training import run, run_data
 from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.environment import environment
+from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.run import run_stages, run_training
 from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
@@ -83,7 +84,7 @@ def kill(monkeypatch):
             if while_saving:
                 patch.setattr(transformers.Trainer, "_save_rng_state", lambda *_: (_ for _ in ()).throw(Killed))
             else:
-                patch.setattr(run.TrainingProgress, "on_save", killed, raising=False)
+                patch.setattr(TrainingProgress, "on_save", killed, raising=False)
             with pytest.raises(Killed):
                 run_training(config)
 
@@ -185,7 +186,7 @@ def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
 
 def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
     kill(config(), 2)
-    monkeypatch.setattr(run, "train_tokenizer", None)
+    monkeypatch.setattr("seqgpt.training.prepare.train_tokenizer", None)
     run_training(config())
 
 

@@ -19,6 +19,7 @@ from seqgpt.evaluation.report import evaluate
 from seqgpt.training import run
 from seqgpt.training.config import load_run_config
 from seqgpt.training.hold_out import hold_out
+from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.run import run_training
 from seqgpt.training.run_data import given_source, read_data
 from tests.training.conftest import EIGHT, make_model
@@ -75,7 +76,7 @@ def kill(monkeypatch):
                 raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(run.TrainingProgress, "on_save", killed, raising=False)
+            patch.setattr(TrainingProgress, "on_save", killed, raising=False)
             with pytest.raises(Killed):
                 call()
 
