@@ -21,7 +21,7 @@ from seqgpt.training.config import load_run_config
 from seqgpt.training.hold_out import hold_out
 from seqgpt.training.progress import TrainingProgress
 from seqgpt.training.run import run_training
-from seqgpt.training.run_data import given_source, read_data
+from seqgpt.training.run_data import given_source
 from tests.training.conftest import EIGHT, make_model
 
 ROWS = [
@@ -154,24 +154,22 @@ def test_the_base_stays_as_it_is(tuned, base, eight, tmp_path):
 
 
 def test_a_fifth_is_replayed_and_not_what_tells_what_is_known(tuned, tmp_path, monkeypatch):
-    read, sets = [], []
-    monkeypatch.setattr(run, "read_data", lambda *given: read.append(read_data(*given)) or read[-1])
-    made = run._make_trainer
+    prepared, prepare = [], run.prepare
     monkeypatch.setattr(run, "measure", lambda *_: {})
-    monkeypatch.setattr(run, "_make_trainer", lambda *given: sets.append(made(*given)) or sets[-1])
+    monkeypatch.setattr(run, "prepare", lambda *given: prepared.append(prepare(*given)) or prepared[-1])
     others = load_sample("train")[:30]
     write_jsonl(tmp_path / "others.jsonl", others)
     train = load_sample("test")[:12]
     for output, replay in (("a", others), ("b", str(tmp_path / "others.jsonl")), ("c", ("sample",)), ("d", None)):
         tuned(train, output=output, replay=replay, max_steps=1, save_steps=1)
-        examples = sets[-1].train_dataset
+        examples = prepared[-1].trainer.train_dataset
         assert len(examples) == 12 + (3 if replay else 0)
-        data = read[-1]
+        data = prepared[-1].data
         shown, known = ({e.text for one in named.values() for e in one} for named in (data.replay, data.known))
         assert not shown & known
         assert bool(shown) == bool(known) == (replay is not None)
-    assert len(read[0].replay["replay"]) == 24
-    assert [len(one) for one in read[0].known.values()] == [6]
+    assert len(prepared[0].data.replay["replay"]) == 24
+    assert [len(one) for one in prepared[0].data.known.values()] == [6]
 
 
 def test_the_table_is_what_evaluations_find(tuned, base, tmp_path, capfd):
