@@ -17,8 +17,8 @@ from seqgpt.data.sample import load_sample
 from seqgpt.evaluation.compare import compare, to_table
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE
-from seqgpt.training.config import load_run_config
-from seqgpt.training.run import run_training
+from seqgpt.runs.config import load_run_config
+from seqgpt.runs.run import run_training
 
 _LEARNT = ("NER", "TC")
 _SHOWN = ("NER", "SA", "SF", "ID", "RE")

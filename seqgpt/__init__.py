@@ -32,16 +32,15 @@ from seqgpt.errors import (
 from seqgpt.examples import Example, read_jsonl, write_jsonl
 from seqgpt.results import Classification, Extraction, Result, Span, result_from_dict
 from seqgpt.tasks import AtomicTask
+from seqgpt.version import __version__
 
 if TYPE_CHECKING:
     from seqgpt.data.own import read_dataset
     from seqgpt.model import SeqGPT
     from seqgpt.one_line import predict
+    from seqgpt.runs.tune import tune
     from seqgpt.training.arguments import TrainingArguments
     from seqgpt.training.trainer import Trainer
-    from seqgpt.training.tune import tune
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AnswerError",
@@ -62,6 +61,7 @@ __all__ = [
     "TextError",
     "Trainer",
     "TrainingArguments",
+    "__version__",
     "composite",
     "predict",
     "read_dataset",
@@ -77,7 +77,7 @@ _LOADED_LATER = {
     "read_dataset": "seqgpt.data.own",
     "Trainer": "seqgpt.training.trainer",
     "TrainingArguments": "seqgpt.training.arguments",
-    "tune": "seqgpt.training.tune",
+    "tune": "seqgpt.runs.tune",
 }
 
 

@@ -216,8 +216,8 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from seqgpt.training.config import load_stages
-    from seqgpt.training.run import dry_run, run_stages
+    from seqgpt.runs.config import load_stages
+    from seqgpt.runs.run import dry_run, run_stages
 
     stages = load_stages(_config_file(options.config), options.overrides)
     _quiet_loading()
@@ -230,7 +230,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from seqgpt.training.tune import tune
+    from seqgpt.runs.tune import tune
 
     try:
         held_out: Any = float(options.held_out)

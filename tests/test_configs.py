@@ -13,8 +13,8 @@ from seqgpt import SeqGPT, configs
 from seqgpt.cli import main
 from seqgpt.errors import ConfigError
 from seqgpt.model_files import build
-from seqgpt.training.config import load_stages
-from seqgpt.training.prepare import check_start
+from seqgpt.runs.config import load_stages
+from seqgpt.runs.prepare import check_start
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 import torch
 
+from seqgpt.version import __version__
+
 ENVIRONMENT_FILE = "environment.json"
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
@@ -15,8 +17,6 @@ _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokeniz
 
 def environment() -> dict[str, str]:
     """Return the versions of Python and the libraries, the kind of machine and, if there is one, the accelerator."""
-    from seqgpt import __version__
-
     found = {"python": platform.python_version(), "seqgpt": __version__}
     found |= {package: version(package) for package in _PACKAGES}
     found["platform"] = f"{platform.system()} {platform.machine()}"

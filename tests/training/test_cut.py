@@ -11,10 +11,10 @@ from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import Example, read_jsonl, write_jsonl
 from seqgpt.grounding import occurrences
 from seqgpt.results import Classification, Extraction, Span
+from seqgpt.runs.preflight import preflight
 from seqgpt.tasks import AtomicTask
 from seqgpt.training.cut import UNCUT, Cut, Cutter, lost_spans
 from seqgpt.training.mixture_set import open_mixture, open_store
-from seqgpt.training.preflight import preflight
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.trainer import Trainer
 from seqgpt.training.training_set import TrainingSet

@@ -9,9 +9,9 @@ import transformers
 from seqgpt import SeqGPT, Trainer, write_jsonl
 from seqgpt.cli import main
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_stages
+from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_stages
+from seqgpt.runs.run import run_training
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.training.run import run_training
 from tests.alike import assert_alike
 from tests.training.conftest import make_model
 

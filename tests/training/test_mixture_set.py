@@ -14,11 +14,11 @@ from seqgpt.data.mixture_config import MixtureConfig, load_mixture_config
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import write_jsonl
+from seqgpt.runs.config import load_run_config
+from seqgpt.runs.data import read_data
+from seqgpt.runs.run import MIXTURE_FILE, run_training
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import load_run_config
 from seqgpt.training.mixture_set import open_mixture, open_store
-from seqgpt.training.run import MIXTURE_FILE, run_training
-from seqgpt.training.run_data import read_data
 from seqgpt.training.trainer import Trainer
 from tests.training.test_answer_store import plain
 

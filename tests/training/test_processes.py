@@ -8,7 +8,7 @@ import pytest
 from accelerate import DistributedType
 
 from seqgpt.errors import ConfigError
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig
+from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig
 from seqgpt.training.processes import check_processes, check_sharding
 
 

@@ -25,16 +25,16 @@ from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.before_after import measure, read_before, write_before
-from seqgpt.training.before_after import to_table as before_after_table
+from seqgpt.runs.before_after import measure, read_before, write_before
+from seqgpt.runs.before_after import to_table as before_after_table
 from seqgpt.training.checkpoints import saved_or_told
-from seqgpt.training.config import RunConfig
-from seqgpt.training.curves import CURVES_FILE, draw_curves
+from seqgpt.runs.config import RunConfig
+from seqgpt.runs.curves import CURVES_FILE, draw_curves
 from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
-from seqgpt.training.preflight import PREFLIGHT_FILE, Preflight, preflight
-from seqgpt.training.prepare import prepare
-from seqgpt.training.run_data import Named, RunData
-from seqgpt.training.run_directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
+from seqgpt.runs.preflight import PREFLIGHT_FILE, Preflight, preflight
+from seqgpt.runs.prepare import prepare
+from seqgpt.runs.data import Named, RunData
+from seqgpt.runs.directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
 from seqgpt.training.run_lock import run_lock
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer, make_directory
@@ -92,7 +92,7 @@ def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqG
 
     Args:
         config: The run.
-        given: Examples that the config cannot name, as :func:`~seqgpt.training.run_data.read_data` takes them; of such
+        given: Examples that the config cannot name, as :func:`~seqgpt.runs.data.read_data` takes them; of such
             a run it is always told what training changed.
 
     Raises:

@@ -7,7 +7,7 @@ import yaml
 
 from seqgpt.errors import ConfigError
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config, load_stages
+from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig, load_run_config, load_stages
 
 GOOD = """\
 output_dir: runs/mine
@@ -256,7 +256,7 @@ def test_every_field_is_documented():
 
 
 def test_the_example_in_the_documentation(tmp_path):
-    from seqgpt.training import config
+    from seqgpt.runs import config
 
     example = config.__doc__.split("\n\n")[1]
     source = yaml.safe_load(example)

@@ -15,11 +15,12 @@ from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.configs import config_dir
 from seqgpt.data.recipe import load_recipe
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.training import run, run_data
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig, load_run_config
+from seqgpt.runs import data as run_data
+from seqgpt.runs import run
+from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.training.environment import environment
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.training.run import run_stages, run_training
+from seqgpt.runs.run import run_stages, run_training
 from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
 
@@ -186,7 +187,7 @@ def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
 
 def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
     kill(config(), 2)
-    monkeypatch.setattr("seqgpt.training.prepare.train_tokenizer", None)
+    monkeypatch.setattr("seqgpt.runs.prepare.train_tokenizer", None)
     run_training(config())
 
 

@@ -12,7 +12,7 @@ from seqgpt.data.draws import draw
 from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
-from seqgpt.training.memory import SMALLER, Memory, measure_memory
+from seqgpt.runs.memory import SMALLER, Memory, measure_memory
 from seqgpt.training.trainer import Trainer
 
 PREFLIGHT_FILE = "preflight.md"

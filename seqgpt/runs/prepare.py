@@ -18,11 +18,11 @@ from seqgpt.model_files import build, find, read_settings
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import LoraRun, ModelConfig, RunConfig
+from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.model_card import describe_examples
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.training.run_data import Named, RunData, flat, read_data, vocabulary_examples
+from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer
 
@@ -61,7 +61,7 @@ def prepare(
 
     Args:
         config: The run.
-        given: Examples that the config cannot name, as :func:`~seqgpt.training.run_data.read_data` takes them.
+        given: Examples that the config cannot name, as :func:`~seqgpt.runs.data.read_data` takes them.
         arguments: Its training arguments.
         checkpoint: The checkpoint that it goes on from; None if it begins.
         model: A model in place of the one that the config names.

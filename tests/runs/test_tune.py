@@ -16,12 +16,12 @@ from seqgpt.data.given import read_given
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError
 from seqgpt.evaluation.report import evaluate
-from seqgpt.training import run
-from seqgpt.training.config import load_run_config
-from seqgpt.training.hold_out import hold_out
+from seqgpt.runs import run
+from seqgpt.runs.config import load_run_config
+from seqgpt.runs.hold_out import hold_out
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.training.run import run_training
-from seqgpt.training.run_data import given_source
+from seqgpt.runs.run import run_training
+from seqgpt.runs.data import given_source
 from tests.training.conftest import EIGHT, make_model
 
 ROWS = [
@@ -206,7 +206,7 @@ def test_a_share_is_held_out_by_label_and_by_text():
 def test_what_is_held_out_by_itself(tuned, eight, monkeypatch, tmp_path):
     configs = []
     monkeypatch.setattr(
-        "seqgpt.training.tune.run_training", lambda config, given: configs.append((config, [*given.values()]))
+        "seqgpt.runs.tune.run_training", lambda config, given: configs.append((config, [*given.values()]))
     )
     many = [Example(example.gold, str(i)) for i, example in enumerate(load_sample("train") + load_sample("test"))]
     for train, held_out, numbers in (

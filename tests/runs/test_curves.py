@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from seqgpt.training.curves import _of_evaluations, _of_sources, _plain, _smooth, draw_curves
+from seqgpt.runs.curves import _of_evaluations, _of_sources, _plain, _smooth, draw_curves
 
 
 def history(names, steps=20):

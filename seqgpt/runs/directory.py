@@ -10,7 +10,7 @@ import yaml
 
 from seqgpt.errors import ConfigError, RunError
 from seqgpt.training.checkpoints import last_checkpoint
-from seqgpt.training.config import RunConfig, load_run_config
+from seqgpt.runs.config import RunConfig, load_run_config
 from seqgpt.training.run_lock import is_empty
 from seqgpt.training.say import say
 

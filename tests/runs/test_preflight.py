@@ -13,11 +13,11 @@ from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.tree import PADDING
 from seqgpt.examples import write_jsonl
-from seqgpt.training.config import load_stages
-from seqgpt.training.memory import measure_memory
+from seqgpt.runs.config import load_stages
+from seqgpt.runs.memory import measure_memory
 from seqgpt.training.mixture_set import open_mixture
-from seqgpt.training.preflight import PREFLIGHT_FILE, preflight
-from seqgpt.training.run import dry_run, run_stages
+from seqgpt.runs.preflight import PREFLIGHT_FILE, preflight
+from seqgpt.runs.run import dry_run, run_stages
 from tests.training.conftest import make_model
 
 
@@ -130,7 +130,7 @@ def test_memory_of_weights(eight, arguments):
 
 
 def test_what_will_not_fit_is_told(eight, arguments, monkeypatch):
-    monkeypatch.setattr("seqgpt.training.memory._available", lambda _: 1000)
+    monkeypatch.setattr("seqgpt.runs.memory._available", lambda _: 1000)
     report = preflight(Trainer(make_model(), arguments(), eight), ["x: 3 rows are wrong"])
     assert "This will hardly fit: lower" in str(report)
     assert "Left out: x: 3 rows are wrong" in str(report)

@@ -19,8 +19,8 @@ import json, os, random, shutil, signal, sys, time
 import matplotlib.figure, torch, transformers
 from pathlib import Path
 from safetensors.torch import load_file
-from seqgpt.training.config import DataConfig, ModelConfig, RunConfig
-from seqgpt.training.run import METRICS_FILE, run_training
+from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig
+from seqgpt.runs.run import METRICS_FILE, run_training
 from tests.training.test_run import TINY
 
 folder, share = Path(sys.argv[1]), float(sys.argv[2])

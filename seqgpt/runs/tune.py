@@ -17,11 +17,11 @@ from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source, expand, find, read_settings
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.training.config import DataConfig, LoraRun, ModelConfig, RunConfig
-from seqgpt.training.hold_out import hold_out
-from seqgpt.training.run import run_training
-from seqgpt.training.run_data import given_source
-from seqgpt.training.run_directory import is_finished
+from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig
+from seqgpt.runs.hold_out import hold_out
+from seqgpt.runs.run import run_training
+from seqgpt.runs.data import given_source
+from seqgpt.runs.directory import is_finished
 from seqgpt.training.say import say
 
 # As measured with a model of 2.6 million parameters (docs/training.md).
