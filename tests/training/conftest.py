@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 
 import pytest
+import transformers
 from transformers import PreTrainedTokenizerBase
 
 from seqgpt.data.sample import load_sample
@@ -61,6 +62,18 @@ def _tokenizer() -> PreTrainedTokenizerBase:
     words = [example.text for example in load_sample("train")]
     words += [label for example in load_sample("train") for label in example.task.labels]
     return train_tokenizer(words, 1000, list(MARKS))
+
+
+class StopAt(transformers.TrainerCallback):
+    """Saves a checkpoint after a step, and stops there."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: object, state: object, control: object, **_: object) -> None:
+        if state.global_step == self.step:
+            control.should_save = True
+            control.should_training_stop = True
 
 
 @pytest.fixture(scope="package", autouse=True)

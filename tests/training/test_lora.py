@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-import transformers
 
 from seqgpt import SeqGPT, Trainer, write_jsonl
 from seqgpt.cli import main
@@ -13,17 +12,7 @@ from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig, load
 from seqgpt.runs.run import run_training
 from seqgpt.training.progress import TrainingProgress
 from tests.alike import assert_alike
-from tests.training.conftest import make_model
-
-
-class StopAt(transformers.TrainerCallback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            control.should_save = True
-            control.should_training_stop = True
+from tests.training.conftest import StopAt, make_model
 
 
 @pytest.fixture

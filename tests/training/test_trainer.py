@@ -17,7 +17,7 @@ from seqgpt.training.optimizer import CombinedOptimizer
 from seqgpt.training.training_set import TrainingSet
 from tests.alike import assert_alike
 from tests.conftest import tiny_config
-from tests.training.conftest import make_model
+from tests.training.conftest import StopAt, make_model
 
 
 def weights(model):
@@ -33,16 +33,6 @@ def same(left, right, tolerance=0.0):
 def steps(trainer):
     """Return what was logged with each loss."""
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
-class StopAt(transformers.TrainerCallback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            control.should_save = True
-            control.should_training_stop = True
 
 
 def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tmp_path):
