@@ -25,6 +25,7 @@ from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.training.conftest import Killed
 
 TINY = {
     "model_type": "qwen3",
@@ -68,30 +69,6 @@ def config(files):
     return make
 
 
-class Killed(Exception):  # noqa: N818
-    """Stands for the signal that ends a process."""
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    """Kill a run when it has saved the checkpoint of a step; saving itself may be cut, too."""
-
-    def at(config, step, *, while_saving=False):
-        def killed(self, args, state, control, **kwargs):
-            if state.global_step == step:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            if while_saving:
-                patch.setattr(transformers.Trainer, "_save_rng_state", lambda *_: (_ for _ in ()).throw(Killed))
-            else:
-                patch.setattr(TrainingProgress, "on_save", killed, raising=False)
-            with pytest.raises(Killed):
-                run_training(config)
-
-    return at
-
-
 def same(left, right):
     mine, other = left.model.state_dict(), right.model.state_dict()
     return mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
@@ -125,14 +102,14 @@ def test_a_finished_run_is_not_run_again(config):
 def test_a_stage_begins_where_the_one_before_ended(config, files, kill, capfd):
     first = config(output="run/first")
     second = dataclasses.replace(config(output="run/second", max_steps=6), model=ModelConfig(path=first.output_dir))
-    kill(first, 2)
+    kill(2, lambda: run_training(first))
     straight = run_stages([first, second])
     assert torch.equal(
         load_file(files / "run/second/checkpoint-6/model.safetensors")["model.norm.weight"],
         straight.model.model.norm.weight.detach(),
     )
     shutil.rmtree(files / "run/second")
-    kill(second, 4)
+    kill(4, lambda: run_training(second))
     capfd.readouterr()
     (files / "run").rename(files / "moved")
     moved = [
@@ -175,7 +152,7 @@ def test_a_directory_that_is_not_a_run(config, files):
 
 def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
     whole = run_training(config(output="whole"))
-    kill(config(), 2)
+    kill(2, lambda: run_training(config()))
     # Other texts would train another tokenizer: the checkpoint's must be used.
     tokenizer = (files / "run" / "checkpoint-2" / "tokenizer.json").read_text()
     capfd.readouterr()
@@ -186,7 +163,7 @@ def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
 
 
 def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
-    kill(config(), 2)
+    kill(2, lambda: run_training(config()))
     monkeypatch.setattr("seqgpt.runs.prepare.train_tokenizer", None)
     run_training(config())
 
@@ -194,7 +171,7 @@ def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
 @pytest.mark.parametrize("step", [2, 4])
 def test_a_run_killed_while_it_saves(config, kill, files, step):
     """The checkpoint is there but not whole; with none before it, the run begins again."""
-    kill(config(save_steps=step), step, while_saving=True)
+    kill(step, lambda: run_training(config(save_steps=step)), while_saving=True)
     assert (files / "run" / "_saving" / f"checkpoint-{step}").is_dir()
     assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
 
@@ -212,7 +189,7 @@ def test_a_run_killed_before_its_last_evaluation(config, files, monkeypatch):
 
 
 def test_a_moved_run_is_the_same_run(config, kill, files, capfd):
-    kill(config(), 2)
+    kill(2, lambda: run_training(config()))
     (files / "run").rename(files / "moved")
     model = run_training(config(output="moved"))
     assert "going on from" in capfd.readouterr().err
@@ -292,7 +269,7 @@ def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
     run_training(base)
     data = {"eval": [str(files / "held_out.jsonl")], "eval_limit": 6, "replay": ["sample"], "on_bad_row": "skip"}
     tuned = dataclasses.replace(config(data=data), model=ModelConfig(path=base.output_dir))
-    kill(tuned, 2)
+    kill(2, lambda: run_training(tuned))
     before = (files / "run" / "before.json").read_text()
     run_training(tuned)  # goes on, and does not measure anew
     assert (files / "run" / "before.json").read_text() == before
@@ -421,7 +398,7 @@ def test_a_package_that_is_missing(config):
 def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
     drawn = []
     monkeypatch.setattr(run, "draw_curves", lambda history, path, **_: drawn.append((history, path)))
-    kill(config(), 2)
+    kill(2, lambda: run_training(config()))
     run_training(config())
     ((logged, path),) = drawn
     assert [entry["step"] for entry in logged if "loss" in entry] == [1, 2, 3, 4]

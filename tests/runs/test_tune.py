@@ -62,27 +62,6 @@ def _few_paths(monkeypatch):
     monkeypatch.setattr("seqgpt.engine.spans.MAX_PATHS_OF_A_TEXT", 16)
 
 
-class Killed(Exception):  # noqa: N818
-    """Stands for the signal that ends a process."""
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    """Kill a run when it has saved the checkpoint of a step."""
-
-    def at(step, call):
-        def killed(self, args, state, control, **kwargs):
-            if state.global_step == step:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            patch.setattr(TrainingProgress, "on_save", killed, raising=False)
-            with pytest.raises(Killed):
-                call()
-
-    return at
-
-
 def weights(model):
     return {name: weight.clone() for name, weight in model.model.state_dict().items()}
 

@@ -15,6 +15,7 @@ from seqgpt.model import SeqGPT
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.progress import TrainingProgress
 
 EIGHT = [
     {
@@ -74,6 +75,30 @@ class StopAt(transformers.TrainerCallback):
         if state.global_step == self.step:
             control.should_save = True
             control.should_training_stop = True
+
+
+class Killed(Exception):  # noqa: N818
+    """Stands for the signal that ends a process."""
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Kill a run when it has saved the checkpoint of a step; saving itself may be cut, too."""
+
+    def at(step: int, call: Callable[[], object], *, while_saving: bool = False) -> None:
+        def killed(self: object, args: object, state: object, control: object, **_: object) -> None:
+            if state.global_step == step:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            if while_saving:
+                patch.setattr(transformers.Trainer, "_save_rng_state", lambda *_: (_ for _ in ()).throw(Killed))
+            else:
+                patch.setattr(TrainingProgress, "on_save", killed, raising=False)
+            with pytest.raises(Killed):
+                call()
+
+    return at
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -10,7 +10,6 @@ from seqgpt.cli import main
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_stages
 from seqgpt.runs.run import run_training
-from seqgpt.training.progress import TrainingProgress
 from tests.alike import assert_alike
 from tests.training.conftest import StopAt, make_model
 
@@ -170,32 +169,11 @@ def config(base, eight, tmp_path):
     return make
 
 
-class Killed(Exception):  # noqa: N818
-    """Stands for the signal that ends a process."""
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    """Kill a run when it has saved the checkpoint of a step."""
-
-    def at(config, step):
-        def killed(self, args, state, control, **kwargs):
-            if state.global_step == step:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            patch.setattr(TrainingProgress, "on_save", killed, raising=False)
-            with pytest.raises(Killed):
-                run_training(config)
-
-    return at
-
-
 @pytest.mark.parametrize("eight_bits", [False, True])
 def test_a_killed_run_goes_on_where_it_was(eight_bits, config, kill, tmp_path, capfd):
     wanted = config(lora=LoraRun(r=4, dropout=0.1, int8=eight_bits))
     whole = run_training(dataclasses.replace(wanted, output_dir=str(tmp_path / "whole")))
-    kill(wanted, 2)
+    kill(2, lambda: run_training(wanted))
     assert not list((tmp_path / "run" / "checkpoint-2").glob("model*"))
     capfd.readouterr()
     resumed = run_training(wanted)
