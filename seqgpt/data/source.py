@@ -9,7 +9,7 @@ from seqgpt.data.convert import sample_rows
 from seqgpt.data.recipe import Recipe, load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import DataError, did_you_mean
-from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl
+from seqgpt.examples import BadRows, Example, OnBadRow, read_jsonl, read_records
 
 _SAMPLE_SPLITS = ("train", "validation", "test")
 
@@ -63,6 +63,21 @@ def sources_of(name: str) -> list[str]:
         ConfigError: If there is no such recipe, or its file is wrong.
     """
     return [name, *(f"{name}:{task}" for task in load_recipe(name).tasks[1:])]
+
+
+def check_source(name: str, data_root: str | Path | None = None) -> None:
+    """Find out whether a source is there, without reading it: whether its recipe, its data sets or its file are.
+
+    Raises:
+        DataError: If its file or its folder is not there.
+        ConfigError: If there is no such recipe, or its file is wrong.
+    """
+    if is_recipe(name):
+        recipe, _ = split_source(name)
+        if not recipe.hub_id:
+            recipe.splits(data_root)
+    elif has_no_splits(name):
+        next(read_records(name), None)
 
 
 def read_source(

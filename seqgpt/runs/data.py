@@ -14,7 +14,7 @@ from seqgpt.data.convert import sample_rows
 from seqgpt.data.draws import draw
 from seqgpt.data.leaks import held_out_texts, refuse_held_out
 from seqgpt.data.mixture import find_sources
-from seqgpt.data.source import has_no_splits, is_recipe, read_source, short_names, split_source
+from seqgpt.data.source import check_source, has_no_splits, is_recipe, read_source, short_names, split_source
 from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, TextError
 from seqgpt.examples import BadRows, Example
@@ -105,6 +105,20 @@ def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({}))
         {title: examples for title, examples in known.items() if examples},
         left_out,
     )
+
+
+def check_sources(config: RunConfig) -> None:
+    """Find out whether the sources of a run are there, without reading them.
+
+    Raises:
+        DataError: If a file is not there.
+        ConfigError: If a recipe is unknown, or nothing is left of a mixture.
+    """
+    data = config.data
+    for name in (*data.train, *data.eval, *data.replay):
+        check_source(name, data.root)
+    if config.mixture:
+        find_sources(config.mixture)
 
 
 def vocabulary_examples(config: RunConfig, most: int) -> list[Example]:

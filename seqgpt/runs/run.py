@@ -1,13 +1,13 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), ``environment.json`` (versions), ``preflight.md`` (what it
-was about to do), the last ``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at
-the end the model, which ``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was
-something to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says
-how good it is there, a little better than elsewhere, since the threshold was chosen on the same examples. It is
-written last: a run that has it is finished. Weights are safetensors; only checkpoints hold pickles, the state of
-optimizer and random generators that a run goes on from. Started again after an interruption, a run goes on from its
-last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran), ``training_arguments.json`` (all of them),
+``environment.json`` (versions), ``preflight.md`` (what it was about to do), the last ``save_total_limit`` checkpoints
+as ``checkpoint-*``, which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens,
+``curves.png``, and ``README.md``, its card. If there was something to evaluate, the model is calibrated on it and has
+the threshold that was best for it; ``metrics.json`` says how good it is there, a little better than elsewhere, since
+the threshold was chosen on the same examples. It is written last: a run that has it is finished. Weights are
+safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
+Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any, cast
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.mixture import to_table
@@ -33,13 +34,15 @@ from seqgpt.runs.curves import CURVES_FILE, draw_curves
 from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
 from seqgpt.runs.preflight import PREFLIGHT_FILE, Preflight, preflight
 from seqgpt.runs.prepare import prepare
-from seqgpt.runs.data import Named, RunData
+from seqgpt.runs.data import Named, RunData, check_sources
 from seqgpt.runs.directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
 from seqgpt.training.run_lock import run_lock
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer, make_directory
 from seqgpt.whole_file import write_file
 
+ARGUMENTS_FILE = "training_arguments.json"
+"""All training arguments, those too that the config does not name."""
 MIXTURE_FILE = "mixture.md"
 BEFORE_AFTER_FILE = "before_after.md"
 
@@ -53,8 +56,9 @@ def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
     Raises:
         RunError, DataError, ConfigError, ModelError: As :func:`run_training`.
     """
-    for stage in stages:  # what is wrong with the arguments of the last is not told after hours
+    for stage in stages:  # what is wrong with the last is not told after hours
         stage.arguments()
+        check_sources(stage)
     for number, stage in enumerate(stages[:-1], 1):
         name = Path(stage.output_dir).name
         if is_finished(stage):
@@ -68,7 +72,7 @@ def run_stages(stages: Sequence[RunConfig]) -> SeqGPT:
 
 
 def dry_run(stages: Sequence[RunConfig]) -> Iterator[tuple[str, Preflight]]:
-    """Find out what the runs of a config are about to do, without doing it; nothing is written but caches of data.
+    """Find out what the runs of a config are about to do, without doing it; nothing is left but caches of data.
 
     Every stage is looked at with the model that the first begins with.
 
@@ -76,12 +80,16 @@ def dry_run(stages: Sequence[RunConfig]) -> Iterator[tuple[str, Preflight]]:
         The name of each run, and its report.
 
     Raises:
-        DataError, ConfigError, ModelError: As :func:`run_training`.
+        RunError, DataError, ConfigError, ModelError: As :func:`run_training` does before it begins.
     """
     model = None
     for stage in stages:
+        is_finished(stage)  # which says what else may lie in its directory
         with TemporaryDirectory() as folder:
-            config = replace(stage, output_dir=folder)
+            if model and stage.lora and model.adapter is None and model.source is None:  # adapters have a base on disk
+                model.save_pretrained(Path(folder) / "base")
+            training = stage.training | {"push_to_hub": False, "report_to": "none"}
+            config = replace(stage, output_dir=str(Path(folder) / "run"), training=training)
             prepared = prepare(config, {}, config.arguments(), model=model)
             yield Path(stage.output_dir).name, preflight(prepared.trainer, prepared.left_out)
         model = prepared.trainer.seqgpt
@@ -114,6 +122,7 @@ def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingAr
     if trainer.is_world_process_zero():
         with saved_or_told("the config", directory):
             write_file(directory / RUN_FILE, config.to_yaml())
+            write_file(directory / ARGUMENTS_FILE, json.dumps(cast(Any, arguments).to_dict(), indent=2) + "\n")
             write_file(directory / ENVIRONMENT_FILE, environment_json())
             if prepared.mixture:
                 write_file(directory / MIXTURE_FILE, to_table(prepared.mixture.mixture))

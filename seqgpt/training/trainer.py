@@ -117,6 +117,7 @@ class Trainer(ResumableTrainer):
         self.base_model: str | None = None
         self._loss_by_source = LossBySource()
         self._throughput = Throughput()
+        self._told_of_rows = False
         self._sources_of_step: Sequence[str] = ()
         if model.adapter is None and model.model.dtype in (torch.bfloat16, torch.float16):
             model.model.float()  # small steps would be rounded away; args.bf16 computes in bfloat16 all the same
@@ -192,7 +193,10 @@ class Trainer(ResumableTrainer):
     def packed(self) -> Iterator[None]:
         """Lay batches out as they are trained on: block by block, where the model does that exactly."""
         if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
-            self.seqgpt.forward.pack()
+            reason = self.seqgpt.forward.pack()
+            if reason and not self._told_of_rows:
+                self._told_of_rows = True
+                say(f"{reason}: batches are padded rows, which takes more time")
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """The report before the first step: it says what training then does, and changes nothing."""
 
 import copy
+import dataclasses
 import re
 
 import pytest
@@ -13,7 +14,8 @@ from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.tree import PADDING
 from seqgpt.examples import write_jsonl
-from seqgpt.runs.config import load_stages
+from seqgpt.errors import DataError, RunError
+from seqgpt.runs.config import LoraRun, load_stages
 from seqgpt.runs.memory import measure_memory
 from seqgpt.training.mixture_set import open_mixture
 from seqgpt.runs.preflight import PREFLIGHT_FILE, preflight
@@ -173,3 +175,34 @@ def test_a_run_begins_with_what_a_dry_run_says(tmp_path):
 def _without_free(report):
     """Return a report without how much memory is free, which changes all the time."""
     return re.sub(r"[\d.]+ \wB are free", "", report)
+
+
+def test_a_dry_run_goes_nowhere_and_takes_new_models(tmp_path):
+    stages = write_stages(tmp_path, push_to_hub=True, report_to="tensorboard")
+    second = dataclasses.replace(stages[1], lora=LoraRun(r=2))
+    reports = dict(dry_run([stages[0], second]))
+    assert 0 < reports["second"].memory.gradients < reports["first"].memory.gradients
+
+
+def test_a_dry_run_tells_what_lies_in_the_directory(tmp_path):
+    stages = write_stages(tmp_path)
+    (tmp_path / "run" / "second").mkdir(parents=True)
+    (tmp_path / "run" / "second" / "mine.txt").write_text("mine")
+    with pytest.raises(RunError, match="is not empty"):
+        list(dry_run(stages))
+
+
+def test_a_later_stage_without_data_is_told_before_the_first_begins(tmp_path):
+    stages = write_stages(tmp_path)
+    (tmp_path / "mine.jsonl").unlink()
+    with pytest.raises(DataError, match=r"cannot read .*mine.jsonl"):
+        run_stages(stages)
+    assert not (tmp_path / "run" / "first").exists()
+
+
+def test_models_without_blocks_are_told(eight, arguments, capsys):
+    bloom = {"model_type": "bloom", "hidden_size": 64, "n_layer": 2, "n_head": 2}
+    trainer = Trainer(make_model(**bloom), arguments(max_steps=1), eight)
+    preflight(trainer)
+    trainer.train()
+    assert capsys.readouterr().err.count("batches are padded rows") == 1
