@@ -245,6 +245,33 @@ def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
     assert same(weights(model), weights(fresh))
 
 
+def test_a_training_that_fails_leaves_a_plain_model(model, eight, arguments, tmp_path):
+    """Its precision does not stay on the model, and what the weights are now is in no folder."""
+    model.save_pretrained(tmp_path / "base")
+    model.trained = False
+    args = arguments(bf16=True, save_strategy="steps", save_steps=1)
+    with pytest.raises(ZeroDivisionError):
+        Trainer(model, args, eight, callbacks=[_FailAt(2)]).train()
+    assert SeqGPT.from_pretrained(tmp_path / "run" / "checkpoint-1").trained
+    assert not model.trained
+    with pytest.raises(ModelError, match=r"weights of this model are in no folder.*save_pretrained\(folder\) first"):
+        model.add_lora()
+    model.save_pretrained(tmp_path / "left")
+    fresh = SeqGPT.from_pretrained(tmp_path / "left")
+    for name, one in (("second", model), ("third", fresh)):
+        Trainer(one, arguments(output_dir=str(tmp_path / name)), eight).train()
+    assert same(weights(model), weights(fresh))
+
+
+class _FailAt(transformers.TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise ZeroDivisionError
+
+
 def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, tmp_path, caplog):
     transformers.logging.enable_propagation()
     try:
