@@ -26,8 +26,9 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import clear_saving, last_checkpoint, saved_or_told
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded
-from seqgpt.training.epoch_set import EpochSet, InOrder
+from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.evaluate_sets import evaluate_sets
+from seqgpt.training.example_batches import ExampleBatches
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
@@ -214,19 +215,30 @@ class Trainer(ResumableTrainer):
     def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return the batches of an epoch: of so many examples, or of so many tokens."""
         args = cast(TrainingArguments, self.args)
-        if args.batch_tokens is None:
-            return super().get_train_dataloader()
         loader = DataLoader(
             cast(EpochSet, self.train_dataset),
-            batch_sampler=self._token_batches(args.batch_tokens),
+            batch_sampler=self._batches(args),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
+            multiprocessing_context=args.dataloader_multiprocessing_context,
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
             pin_memory=args.dataloader_pin_memory,
+            # Without one of its own it draws from that of dropout when workers are started: again in a resumed run.
+            generator=torch.Generator(),
         )
         self.accelerator.dataloader_config.even_batches = False  # they are: as many for every process
         return cast("DataLoader[Encoded]", self.accelerator.prepare(loader))
+
+    def _batches(self, args: TrainingArguments) -> ExampleBatches | TokenBatches:
+        if args.batch_tokens is not None:
+            return self._token_batches(args.batch_tokens)
+        return ExampleBatches(
+            cast(EpochSet, self.train_dataset),
+            size=self._train_batch_size,
+            processes=args.world_size,
+            drop_last=args.dataloader_drop_last,
+        )
 
     def _token_batches(self, budget: int) -> TokenBatches:
         examples = cast(EpochSet, self.train_dataset)
@@ -237,10 +249,6 @@ class Trainer(ResumableTrainer):
         one = TokenBatches(examples, budget=budget, epochs=1, processes=processes)
         needed = self.args.max_steps * self.args.gradient_accumulation_steps * processes
         return TokenBatches(examples, budget=budget, epochs=math.ceil(needed / len(one)), processes=processes)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
-        """Take the examples in their own order, which is another one in every epoch."""
-        return InOrder(cast(EpochSet, self.train_dataset))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Create the optimizer that the arguments ask for."""

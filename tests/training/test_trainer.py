@@ -51,10 +51,14 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
     assert not any((tmp_path / "run").glob("*.pt"))
 
 
-@pytest.mark.parametrize("stop", [3, 4])
-def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop):
-    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is."""
+@pytest.mark.parametrize(("stop", "workers"), [(3, 0), (4, 0), (3, 1)])
+def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop, workers):
+    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is.
+
+    Worker processes that live on draw nothing when an epoch begins, those of a resumed run would.
+    """
     common = {"max_steps": 5, "max_labels": 2, "save_strategy": "steps", "save_steps": 100}
+    common |= {"dataloader_num_workers": workers, "dataloader_persistent_workers": bool(workers)}
     whole = make_model(attention_dropout=0.1)
     Trainer(whole, arguments(output_dir=str(tmp_path / "whole"), **common), eight).train()
     half = make_model(attention_dropout=0.1)
