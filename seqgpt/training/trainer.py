@@ -266,7 +266,7 @@ class Trainer(ResumableTrainer):
 
     def get_batch_samples(self, *given: Any) -> tuple[list[dict[str, Any]], torch.Tensor | int | None]:
         """Return the batches of a step, and how many answers they have in all processes."""
-        batches, answers = super().get_batch_samples(*given)  # type: ignore[no-untyped-call]
+        batches, answers = super().get_batch_samples(*given)
         self._sources_of_step = list(dict.fromkeys(name for batch in batches for name in batch["sources"]))
         return batches, answers
 
