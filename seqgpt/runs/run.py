@@ -117,6 +117,7 @@ def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqG
 
 def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingArguments) -> SeqGPT:
     checkpoint = where_to_go_on(directory, config)
+    arguments.distributed_state.wait_for_everyone()  # no process looks into what the first one writes next
     prepared = prepare(config, given, arguments, checkpoint)
     trainer, data, model = prepared.trainer, prepared.data, prepared.trainer.seqgpt
     if trainer.is_world_process_zero():
@@ -139,6 +140,7 @@ def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingAr
                 write_before(directory, before)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _finish(trainer, data.held_out, compared)
+    trainer.accelerator.wait_for_everyone()  # the next stage opens what the first process has written
     return model
 
 

@@ -11,14 +11,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
 from seqgpt.engine.forward import TreeForward
-from seqgpt.engine.tree import PADDING
+from seqgpt.engine.tree import PADDING, Tree
 from seqgpt.training.encode import Encoded, Target
 
 NO_OPTION = -1
+_NOTHING = Encoded(Tree([0], []), ())
+"""Read by a process that has no share of a batch: it must run the model when the others do."""
 
 
 def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) -> dict[str, Any]:
-    """Lay examples out in rows, N targets in all.
+    """Lay examples out in rows, N targets in all; without examples, a token of which nothing is asked.
 
     Returns:
         ``batch``: the ``TreeBatch``. ``keep`` [B, T]: True where something is asked. In row-major order of these
@@ -28,6 +30,7 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
         [N]: zeros, by which ``transformers.Trainer`` counts the targets; of ``labels`` alone it would leave out the
         first, as it does for models that shift them.
     """
+    examples = examples or [_NOTHING]
     batch = forward.training_batch([example.tree for example in examples], row_tokens)
     names = list(dict.fromkeys(example.source for example in examples))
     asked: dict[tuple[int, int], tuple[Target, int]] = {}
@@ -47,11 +50,11 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     return {
         "batch": batch,
         "keep": keep,
-        "options": pad_sequence(options, batch_first=True, padding_value=NO_OPTION),
-        "right": pad_sequence(right, batch_first=True),
-        "one_of": torch.tensor([target.one_of for target in ordered]),
-        "weight": torch.tensor([target.weight for target in ordered]),
-        "source": torch.tensor([asked[spot][1] for spot in sorted(asked)]),
+        "options": pad_sequence([*options, labels[:0]], batch_first=True, padding_value=NO_OPTION)[:-1],
+        "right": pad_sequence([*right, labels[:0].bool()], batch_first=True)[:-1],
+        "one_of": torch.tensor([target.one_of for target in ordered], dtype=torch.bool),
+        "weight": torch.tensor([target.weight for target in ordered], dtype=torch.float),
+        "source": torch.tensor([asked[spot][1] for spot in sorted(asked)], dtype=torch.long),
         "sources": names,
         "tokens": int((batch.node != PADDING).sum()),
         "labels": labels,

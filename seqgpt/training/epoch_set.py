@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
@@ -59,17 +59,3 @@ class EpochSet(Dataset[Encoded]):
     @abstractmethod
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example of an epoch has, by its number; int64 ``[examples]``."""
-
-
-class InOrder(Sampler[int]):
-    """The examples of the epoch that runs, in its order."""
-
-    def __init__(self, examples: EpochSet) -> None:
-        super().__init__()
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __iter__(self) -> Iterator[int]:
-        yield from self._examples.order(self._examples.epoch).tolist()

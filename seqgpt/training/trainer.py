@@ -26,8 +26,9 @@ from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import clear_saving, last_checkpoint, saved_or_told
 from seqgpt.training.collate import answer_loss, collate
 from seqgpt.training.encode import Encoded
-from seqgpt.training.epoch_set import EpochSet, InOrder
+from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.evaluate_sets import evaluate_sets
+from seqgpt.training.example_batches import ExampleBatches
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
@@ -165,29 +166,42 @@ class Trainer(ResumableTrainer):
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
             _check_empty(directory)
-        if self.args.should_save:
-            clear_saving(directory)
-        self.seqgpt.trained = True
         self._throughput.restart()
         with run_lock(directory, taken=self.is_world_process_zero() and not self.owns_output_dir):
+            if self.args.should_save:
+                clear_saving(directory)
             return self._train(checkpoint, trial, ignore_keys_for_eval)
 
     def _train(self, *given: Any) -> Any:
         if self.is_fsdp_enabled:
             self.seqgpt.forward.whole = self.seqgpt.learner
-        with self.packed():
+        with self._changing(), self.packed():
             output = super().train(*given)
-        # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
-        self.accelerator.unwrap_model(self.seqgpt.learner, keep_fp32_wrapper=False)
-        self.seqgpt.learner._is_accelerate_prepared = False  # type: ignore[assignment]
-        self.seqgpt.learner.eval()
         with saved_or_told("the model", Path(str(self.args.output_dir))):
             self.save_model(_internal_call=True)
+        self.accelerator.wait_for_everyone()  # whoever opens it then finds it whole
         if self.seqgpt.adapter is None:
             self.seqgpt.source = Source(str(self.args.output_dir), None, {})
         if self.args.push_to_hub:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Say of the model what holds while its weights change, and what holds after that, done or failed."""
+        trained, self.seqgpt.trained = self.seqgpt.trained, True  # as the settings of checkpoints say
+        if self.seqgpt.adapter is None:
+            self.seqgpt.source = None
+        try:
+            yield
+        except BaseException:
+            self.seqgpt.trained = trained
+            raise
+        finally:
+            # Without its wrapper the model computes as it will when it is opened, and another Trainer may wrap it anew.
+            self.accelerator.unwrap_model(self.seqgpt.learner, keep_fp32_wrapper=False)
+            self.seqgpt.learner._is_accelerate_prepared = False  # type: ignore[assignment]
+            self.seqgpt.learner.eval()
 
     @contextmanager
     def packed(self) -> Iterator[None]:
@@ -205,19 +219,30 @@ class Trainer(ResumableTrainer):
     def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return the batches of an epoch: of so many examples, or of so many tokens."""
         args = cast(TrainingArguments, self.args)
-        if args.batch_tokens is None:
-            return super().get_train_dataloader()
         loader = DataLoader(
             cast(EpochSet, self.train_dataset),
-            batch_sampler=self._token_batches(args.batch_tokens),
+            batch_sampler=self._batches(args),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
+            multiprocessing_context=args.dataloader_multiprocessing_context,
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
             pin_memory=args.dataloader_pin_memory,
+            # Without one of its own it draws from that of dropout when workers are started: again in a resumed run.
+            generator=torch.Generator(),
         )
         self.accelerator.dataloader_config.even_batches = False  # they are: as many for every process
         return cast("DataLoader[Encoded]", self.accelerator.prepare(loader))
+
+    def _batches(self, args: TrainingArguments) -> ExampleBatches | TokenBatches:
+        if args.batch_tokens is not None:
+            return self._token_batches(args.batch_tokens)
+        return ExampleBatches(
+            cast(EpochSet, self.train_dataset),
+            size=self._train_batch_size,
+            processes=args.world_size,
+            drop_last=args.dataloader_drop_last,
+        )
 
     def _token_batches(self, budget: int) -> TokenBatches:
         examples = cast(EpochSet, self.train_dataset)
@@ -228,10 +253,6 @@ class Trainer(ResumableTrainer):
         one = TokenBatches(examples, budget=budget, epochs=1, processes=processes)
         needed = self.args.max_steps * self.args.gradient_accumulation_steps * processes
         return TokenBatches(examples, budget=budget, epochs=math.ceil(needed / len(one)), processes=processes)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
-        """Take the examples in their own order, which is another one in every epoch."""
-        return InOrder(cast(EpochSet, self.train_dataset))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Create the optimizer that the arguments ask for."""
@@ -247,6 +268,12 @@ class Trainer(ResumableTrainer):
             )
         return super().create_optimizer(model)
 
+    def get_batch_samples(self, *given: Any) -> tuple[list[dict[str, Any]], torch.Tensor | int | None]:
+        """Return the batches of a step, and how many answers they have in all processes."""
+        batches, answers = super().get_batch_samples(*given)
+        self._sources_of_step = list(dict.fromkeys(name for batch in batches for name in batch["sources"]))
+        return batches, answers
+
     def training_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
@@ -255,11 +282,10 @@ class Trainer(ResumableTrainer):
         Raises:
             RunError: If the loss is no number, before the optimizer makes a step.
         """
-        self._sources_of_step = inputs["sources"]
         self._throughput.add(inputs["tokens"])
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         if not loss.isfinite():
-            self._stop(f"the loss is {loss.item()}")
+            self._stop(f"the loss is {loss.item()}", inputs["sources"])
         return loss
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -267,11 +293,13 @@ class Trainer(ResumableTrainer):
         norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
         scaled = self.accelerator.scaler is not None  # which leaves such a step out, and scales less from then on
         if norm is not None and not scaled and not torch.as_tensor(norm).isfinite():
-            self._stop(f"the norm of the gradients is {float(norm)}")
+            # Other processes are not asked: one whose loss was no number has stopped already, and would not answer.
+            others = ["what other processes read"] if self.args.world_size > 1 else []
+            self._stop(f"the norm of the gradients is {float(norm)}", [*self._sources_of_step, *others])
         return norm
 
-    def _stop(self, what: str) -> NoReturn:
-        names = ", ".join(filter(None, self._sources_of_step))
+    def _stop(self, what: str, sources: Sequence[str]) -> NoReturn:
+        names = ", ".join(filter(None, sources))
         raise RunError(
             f"step {self.state.global_step + 1}: {what}, in a batch of {names or 'the examples given'}. Lower the "
             "learning rate, or look into these data; checkpoints that were saved before are as they were."

@@ -133,3 +133,11 @@ def test_answer_loss_of_half_precision_is_summed_in_full():
     first = (options == 0) & torch.ones(2000, 1, dtype=torch.bool)
     loss = answer_loss(logits, options, first, torch.ones(2000, dtype=torch.bool), torch.ones(2000), 7).sum()
     assert float(loss) == pytest.approx(2000 * torch.tensor(8.0).log().item(), rel=1e-5)
+
+
+def test_no_examples_are_a_batch_of_which_nothing_is_asked(model):
+    """A process without a share of a batch runs the model all the same, and adds nothing."""
+    loss, asked = batch_loss(model, TreeForward(model.model), [], row_tokens=100)
+    assert (loss.item(), asked) == (0.0, 0)
+    loss.backward()
+    assert all(not weight.grad.any() for weight in model.model.parameters())

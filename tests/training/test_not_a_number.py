@@ -40,3 +40,13 @@ def test_gradients_that_are_no_numbers(model, eight, arguments, max_grad_norm):
     with pytest.raises(RunError, match=r"step 1: the norm of the gradients is (nan|inf), in a batch of the examples"):
         trainer.train()
     assert torch.equal(weight, before)
+
+
+def test_gradients_are_those_of_all_batches_of_a_step(model, eight, arguments):
+    next(iter(model.model.parameters())).register_hook(lambda gradient: gradient * torch.inf)
+    args = arguments(gradient_accumulation_steps=8, per_device_train_batch_size=1)
+    trainer = Trainer(model, args, {"spans": eight[:4], "classes": eight[4:]})
+    with pytest.raises(
+        RunError, match=r"the norm of the gradients is (nan|inf), in a batch of (spans, cl|classes, sp)"
+    ):
+        trainer.train()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from seqgpt import RunError, Trainer
+from seqgpt.training.checkpoints import SAVING
 from seqgpt.training.run_lock import LOCK_FILE, is_empty, run_lock
 from tests.training.conftest import make_model
 
@@ -64,3 +65,13 @@ def test_a_trainer_takes_it_too(eight, arguments, tmp_path):
         trainer.train()
     trainer.train()
     assert not (tmp_path / "run" / LOCK_FILE).exists()
+
+
+def test_what_another_run_is_writing_stays(eight, arguments, tmp_path):
+    trainer = Trainer(make_model(), arguments(max_steps=1), eight)
+    (tmp_path / "run" / "checkpoint-1").mkdir()
+    writing = tmp_path / "run" / SAVING / "checkpoint-2"
+    writing.mkdir(parents=True)
+    with run_lock(tmp_path / "run"), pytest.raises(RunError, match="in use by process"):
+        trainer.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1"))
+    assert writing.is_dir()

@@ -51,10 +51,14 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
     assert not any((tmp_path / "run").glob("*.pt"))
 
 
-@pytest.mark.parametrize("stop", [3, 4])
-def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop):
-    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is."""
+@pytest.mark.parametrize(("stop", "workers"), [(3, 0), (4, 0), (3, 1)])
+def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop, workers):
+    """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is.
+
+    Worker processes that live on draw nothing when an epoch begins, those of a resumed run would.
+    """
     common = {"max_steps": 5, "max_labels": 2, "save_strategy": "steps", "save_steps": 100}
+    common |= {"dataloader_num_workers": workers, "dataloader_persistent_workers": bool(workers)}
     whole = make_model(attention_dropout=0.1)
     Trainer(whole, arguments(output_dir=str(tmp_path / "whole"), **common), eight).train()
     half = make_model(attention_dropout=0.1)
@@ -243,6 +247,33 @@ def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
     fresh = SeqGPT.from_pretrained(tmp_path / "run")
     Trainer(fresh, arguments(output_dir=str(tmp_path / "third")), eight).train()
     assert same(weights(model), weights(fresh))
+
+
+def test_a_training_that_fails_leaves_a_plain_model(model, eight, arguments, tmp_path):
+    """Its precision does not stay on the model, and what the weights are now is in no folder."""
+    model.save_pretrained(tmp_path / "base")
+    model.trained = False
+    args = arguments(bf16=True, save_strategy="steps", save_steps=1)
+    with pytest.raises(ZeroDivisionError):
+        Trainer(model, args, eight, callbacks=[_FailAt(2)]).train()
+    assert SeqGPT.from_pretrained(tmp_path / "run" / "checkpoint-1").trained
+    assert not model.trained
+    with pytest.raises(ModelError, match=r"weights of this model are in no folder.*save_pretrained\(folder\) first"):
+        model.add_lora()
+    model.save_pretrained(tmp_path / "left")
+    fresh = SeqGPT.from_pretrained(tmp_path / "left")
+    for name, one in (("second", model), ("third", fresh)):
+        Trainer(one, arguments(output_dir=str(tmp_path / name)), eight).train()
+    assert same(weights(model), weights(fresh))
+
+
+class _FailAt(transformers.TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise ZeroDivisionError
 
 
 def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, tmp_path, caplog):
