@@ -351,6 +351,26 @@ def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:
         file.problem("", f"unknown key {section!r} in {override!r}", hint)
         return
     try:
-        file.replace(key, yaml.safe_load(value))
+        given = yaml.safe_load(value)
     except yaml.YAMLError:
         file.problem("", f"the value in {override!r} is not YAML: put it in quotes")
+        return
+    stages = file.values.get(STAGES)
+    stages = stages if isinstance(stages, dict) else {}
+    if section == STAGES and stages and key.count(".") and key.split(".")[1] not in stages:
+        name = key.split(".")[1]
+        file.problem("", f"unknown stage {name!r} in {override!r}", did_you_mean(name, list(stages)) or f" The stages are {', '.join(stages)}.")
+        return
+    file.replace(key, given)
+    for name, stage in stages.items():  # what the command line says for all holds for those too that say otherwise
+        if isinstance(stage, dict) and _holds(stage, key):
+            file.replace(f"{STAGES}.{name}.{key}", given)
+
+
+def _holds(values: Any, key: str) -> bool:
+    """Tell whether mappings in mappings hold a key such as ``training.seed``."""
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 import transformers
 
 from seqgpt.data.augmentation import Augmentation
@@ -100,6 +101,7 @@ class TrainingArguments(transformers.TrainingArguments):
         )
 
     def __post_init__(self) -> None:
+        self._check_precision()
         check_plans(self.deepspeed, self.fsdp_config)
         super().__post_init__()  # type: ignore[no-untyped-call]
         check_processes(self)
@@ -129,7 +131,18 @@ class TrainingArguments(transformers.TrainingArguments):
             if not optim.startswith("adamw_torch"):
                 raise ConfigError(f"optim is {optim}: leave it out, Muon goes together with AdamW.")
 
+    def _check_precision(self) -> None:
+        if (self.bf16 or self.fp16) and not self.use_cpu and not torch.accelerator.is_available():
+            raise ConfigError(
+                f"{'bf16' if self.bf16 else 'fp16'} is set, and there is no GPU: set use_cpu to train on a CPU, or "
+                "leave it out."
+            )
+
     def _check_batches(self) -> None:
+        if self.per_device_train_batch_size < 1:
+            raise ConfigError(
+                f"per_device_train_batch_size is {self.per_device_train_batch_size}: give at least 1, or batch_tokens."
+            )
         if self.batch_tokens is not None and self.batch_tokens < 1:
             raise ConfigError(f"batch_tokens is {self.batch_tokens}: give a number of tokens, or leave it out.")
         if not 0 < self.replay_share < 1:

@@ -52,14 +52,12 @@ def check_processes(args: Any) -> None:
             f"{started} processes were started, and each would train by itself: set use_cpu to train on CPUs, or see "
             "that torch finds the GPUs."
         )
+    if args.fsdp and (kind == DistributedType.MULTI_CPU or (kind == DistributedType.NO and args.device.type == "cpu")):
+        raise ConfigError("fsdp is set, and accelerate shares weights out on GPUs only, not on CPUs: leave fsdp out.")
     if args.fsdp and kind == DistributedType.NO:
         raise ConfigError(
             "fsdp shares weights out among processes, and this is the only one: start several with torchrun, or leave "
             "fsdp out."
-        )
-    if args.fsdp and kind == DistributedType.MULTI_CPU:
-        raise ConfigError(
-            "fsdp is set, and accelerate shares weights out on GPUs only, not on CPUs: leave use_cpu out, or fsdp."
         )
     if args.muon_learning_rate is not None and (args.fsdp or args.deepspeed):
         raise ConfigError("muon_learning_rate is for whole weight matrices: leave it out, or fsdp and deepspeed.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tqdm.auto import tqdm
 
 
 def say(message: str) -> None:
-    """Write a line."""
-    tqdm.write(message, file=sys.stderr)
+    """Write a line; of processes that train together, the first one does."""
+    if os.environ.get("RANK", "0") == "0":
+        tqdm.write(message, file=sys.stderr)

@@ -263,3 +263,23 @@ def test_the_example_in_the_documentation(tmp_path):
     source["model"].pop("config")
     assert source.pop("mixture")["sources"] == ["*"]
     assert read(tmp_path, yaml.safe_dump(source)).model.path == "runs/base"
+
+
+def test_the_command_line_speaks_for_all_stages(tmp_path):
+    text = "training: {seed: 1}\nstages:\n  a: {training: {seed: 2, max_steps: 9}}\n  b: {data: {train: [sample]}}\n"
+    (tmp_path / "run.yaml").write_text(
+        f"output_dir: {tmp_path}/run\nmodel: {{path: base}}\ndata: {{train: [sample]}}\n{text}", encoding="utf-8"
+    )
+    load = lambda *overrides: [run.training for run in load_stages(tmp_path / "run.yaml", overrides)]  # noqa: E731
+    assert load() == [{"seed": 2, "max_steps": 9}, {"seed": 1}]
+    assert load("training.seed=3") == [{"seed": 3, "max_steps": 9}, {"seed": 3}]
+    assert load("training.seed=3", "stages.a.training.seed=4") == [{"seed": 4, "max_steps": 9}, {"seed": 3}]
+    with pytest.raises(ConfigError, match=r"unknown stage 'aa' in 'stages.aa.training.seed=4'. Did you mean 'a'\?"):
+        load("stages.aa.training.seed=4")
+
+
+def test_arguments_that_cannot_be_here(tmp_path):
+    with pytest.raises(ConfigError, match="bf16 is set, and there is no GPU: set use_cpu to train on a CPU"):
+        TrainingArguments(str(tmp_path), bf16=True)
+    with pytest.raises(ConfigError, match="per_device_train_batch_size is 0: give at least 1"):
+        TrainingArguments(str(tmp_path), per_device_train_batch_size=0)

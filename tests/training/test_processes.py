@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
+import torch
 from accelerate import DistributedType
 
 from seqgpt.errors import ConfigError
@@ -31,8 +32,10 @@ def test_files_that_cannot_be_read(arguments, tmp_path, name):
 
 
 def test_fsdp_in_one_process(arguments):
-    with pytest.raises(ConfigError, match="and this is the only one: start several with torchrun, or leave fsdp out"):
+    with pytest.raises(ConfigError, match="on GPUs only, not on CPUs: leave fsdp out"):
         arguments(fsdp=True)
+    with pytest.raises(ConfigError, match="and this is the only one: start several with torchrun, or leave fsdp out"):
+        check_processes(given(DistributedType.NO, fsdp=True, device=torch.device("cuda")))
 
 
 def given(kind, **fields):
@@ -51,7 +54,7 @@ def test_processes_that_would_not_train_together(monkeypatch):
 
 
 def test_ways_to_share_weights_out_that_do_not_work():
-    with pytest.raises(ConfigError, match="shares weights out on GPUs only, not on CPUs: leave use_cpu out, or fsdp"):
+    with pytest.raises(ConfigError, match="shares weights out on GPUs only, not on CPUs: leave fsdp out"):
         check_processes(given(DistributedType.MULTI_CPU, fsdp=True))
     check_processes(given(DistributedType.MULTI_GPU, fsdp=True))
     with pytest.raises(ConfigError, match="leave it out, or fsdp and deepspeed"):
