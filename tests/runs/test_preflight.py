@@ -118,6 +118,21 @@ def test_memory_of_activations(eight, arguments):
     assert measure_memory(trainer, batches[0]).activations < one.activations / 2
 
 
+def test_memory_in_half_precision(eight, arguments):
+    found = []
+    for half in (False, True):
+        trainer = Trainer(make_model(), arguments(bf16=half), eight)
+        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(8)] * 4)
+        found.append(measure_memory(trainer, batch).activations)
+    assert found[1] < 0.8 * found[0]
+
+
+def test_memory_where_devices_have_numbers(eight, arguments, monkeypatch):
+    trainer = Trainer(make_model(), arguments(), eight)
+    monkeypatch.setattr(type(trainer.args), "device", torch.device("cpu:0"))  # of processes on CPUs
+    assert preflight(trainer).memory.activations
+
+
 def test_memory_of_weights(eight, arguments):
     model = make_model()
     size = sum(weight.nbytes for weight in model.model.parameters())
