@@ -19,10 +19,10 @@ from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, TextError
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.config import DataConfig, RunConfig
-from seqgpt.training.cut import Cutter
 from seqgpt.runs.hold_out import hold_out
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.cut import Cutter
 from seqgpt.training.lengths import most_tokens
 from seqgpt.training.say import say
 

@@ -15,14 +15,14 @@ from seqgpt.errors import ConfigError, SeqGPTError
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import build, find, read_settings
+from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
+from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
 from seqgpt.training.model_card import CardSource, describe_source
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer
 

@@ -15,12 +15,12 @@ from seqgpt.errors import ConfigError, DataError, ModelError, did_you_mean
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source, expand, find, read_settings
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig
-from seqgpt.runs.hold_out import hold_out
-from seqgpt.runs.run import run_training
 from seqgpt.runs.data import given_source
 from seqgpt.runs.directory import is_finished
+from seqgpt.runs.hold_out import hold_out
+from seqgpt.runs.run import run_training
+from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.say import say
 
 # As measured with a model of 2.6 million parameters (docs/training.md).

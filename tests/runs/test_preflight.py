@@ -13,13 +13,13 @@ from seqgpt.cli import main
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.tree import PADDING
-from seqgpt.examples import write_jsonl
 from seqgpt.errors import DataError, RunError
+from seqgpt.examples import write_jsonl
 from seqgpt.runs.config import LoraRun, load_stages
 from seqgpt.runs.memory import measure_memory
-from seqgpt.training.mixture_set import open_mixture
 from seqgpt.runs.preflight import PREFLIGHT_FILE, preflight
 from seqgpt.runs.run import dry_run, run_stages
+from seqgpt.training.mixture_set import open_mixture
 from tests.training.conftest import make_model
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
@@ -21,14 +20,13 @@ from seqgpt.runs import data as run_data
 from seqgpt.runs import run
 from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig, load_run_config
 from seqgpt.runs.prepare import prepare
-from seqgpt.training.environment import environment
-from seqgpt.training.progress import TrainingProgress
 from seqgpt.runs.run import run_stages, run_training
+from seqgpt.training.environment import environment
 from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
+from tests.training.conftest import Killed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-from tests.training.conftest import Killed
 
 TINY = {
     "model_type": "qwen3",

@@ -18,10 +18,9 @@ from seqgpt.errors import ConfigError, DataError, ModelError, RunError
 from seqgpt.evaluation.report import evaluate
 from seqgpt.runs import run
 from seqgpt.runs.config import load_run_config
-from seqgpt.runs.hold_out import hold_out
-from seqgpt.training.progress import TrainingProgress
-from seqgpt.runs.run import run_training
 from seqgpt.runs.data import given_source
+from seqgpt.runs.hold_out import hold_out
+from seqgpt.runs.run import run_training
 from tests.training.conftest import EIGHT, make_model
 
 ROWS = [
