@@ -56,14 +56,23 @@ class Augmentation:
     translated: float = 0.0
 
     def __post_init__(self) -> None:
-        rates = ("all_negative", "descriptions", "opaque", "translated")
-        for name in rates:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: give a probability from 0 to 1.")
+        rates = {  # by the names of the training arguments that they come from
+            "all_negative": self.all_negative,
+            "described_labels": self.descriptions,
+            "opaque_labels": self.opaque,
+            "translated_labels": self.translated,
+        }
+        for name, rate in rates.items():
+            if not 0 <= rate <= 1:
+                raise ConfigError(f"{name} is {rate!r}: give a probability from 0 to 1.")
         if self.descriptions + self.opaque + self.translated > 1:
-            raise ConfigError("descriptions, opaque and translated exclude one another: they may sum to 1 at most.")
-        if self.max_labels < 1 or self.foreign < 0:
-            raise ConfigError("max_labels must be at least 1, and foreign at least 0.")
+            raise ConfigError(
+                "described_labels, opaque_labels and translated_labels exclude one another: they may sum to 1 at most."
+            )
+        if self.max_labels < 1:
+            raise ConfigError(f"max_labels is {self.max_labels}: give at least 1.")
+        if self.foreign < 0:
+            raise ConfigError(f"foreign_labels is {self.foreign}: give at least 0.")
 
     @cached_property
     def rewords(self) -> bool:

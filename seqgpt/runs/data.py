@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -19,10 +19,10 @@ from seqgpt.data.text_index import index_examples
 from seqgpt.errors import ConfigError, DataError, TextError
 from seqgpt.examples import BadRows, Example
 from seqgpt.model import SeqGPT
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.config import DataConfig, RunConfig
-from seqgpt.training.cut import Cutter
 from seqgpt.runs.hold_out import hold_out
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.cut import Cutter
 from seqgpt.training.lengths import most_tokens
 from seqgpt.training.say import say
 
@@ -87,21 +87,29 @@ def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({}))
     """
     data, left_out = config.data, list[str]()
     read = partial(_read, data=data, left_out=left_out, given=given)
-    replay = {title: read(name, "train", limit=data.train_limit) for name, title in short_names(data.replay).items()}
+    held_out = {
+        title: read(name, "validation", where="data.eval", limit=data.eval_limit)
+        for name, title in short_names(data.eval).items()
+    }
+    replay = {
+        title: read(name, "train", where="data.replay", limit=data.train_limit)
+        for name, title in short_names(data.replay).items()
+    }
     known = {}
     for name, title in short_names(data.replay).items():
         if has_no_splits(name):
             replay[title], held = hold_out(replay[title], _KNOWN_SHARE, seed=seed)
             known[title] = [held[i] for i in sample_rows(len(held), data.eval_limit)]
         else:
-            known[title] = read(name, "validation", limit=data.eval_limit)
+            known[title] = read(name, "validation", where="data.replay", limit=data.eval_limit)
+    texts = {example.text for example in flat(held_out)}
     return RunData(
         {
-            title: _repeat(read(name, "train", limit=data.train_limit), name, data, seed)
+            title: _repeat(read(name, "train", where="data.train", limit=data.train_limit), name, data, seed)
             for name, title in short_names(data.train).items()
         },
-        {title: read(name, "validation", limit=data.eval_limit) for name, title in short_names(data.eval).items()},
-        replay,
+        held_out,
+        {title: _not_held_out(title, examples, texts, left_out) for title, examples in replay.items()},
         {title: examples for title, examples in known.items() if examples},
         left_out,
     )
@@ -130,7 +138,7 @@ def vocabulary_examples(config: RunConfig, most: int) -> list[Example]:
     return [
         example
         for name in sources
-        for example in _read(name, "train", data=config.data, limit=each, left_out=[], given={})
+        for example in _read(name, "train", where="mixture", data=config.data, limit=each, left_out=[], given={})
     ]
 
 
@@ -140,14 +148,14 @@ def flat(examples: Named) -> list[Example]:
 
 
 def _read(
-    name: str, split: str, *, data: DataConfig, limit: int | None, left_out: list[str], given: Named
+    name: str, split: str, *, where: str, data: DataConfig, limit: int | None, left_out: list[str], given: Named
 ) -> list[Example]:
     if name in given:
         return list(given[name])
     if name.startswith(f"{_GIVEN}/"):
         raise ConfigError(f"{name} stands for examples that seqgpt.tune was given: call it with them again.")
     if split == "train" and is_recipe(name):
-        refuse_held_out([split_source(name)[0]], "data.train")
+        refuse_held_out([split_source(name)[0]], where)
     bad = BadRows()
     examples = read_source(name, split, limit=limit, data_root=data.root, on_bad_row=data.on_bad_row, bad_rows=bad)
     if bad.count:
@@ -165,6 +173,16 @@ def _without_leaks(name: str, examples: list[Example], data_root: str | None, le
     if leaks.all():
         raise DataError(f"{name}: every example stands in the test of a held-out set. Train on others.")
     return [example for example, leaked in zip(examples, leaks, strict=True) if not leaked]
+
+
+def _not_held_out(title: str, examples: list[Example], texts: Set[str], left_out: list[str]) -> list[Example]:
+    """Leave out what is replayed although it is evaluated, and say so."""
+    kept = [example for example in examples if example.text not in texts]
+    if not kept:
+        raise DataError(f"{title}: every example that would be replayed is evaluated too. Replay or evaluate others.")
+    if len(kept) < len(examples):
+        _note(f"{title}: {len(examples) - len(kept)} examples not replayed, whose texts are evaluated", left_out)
+    return kept
 
 
 def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> list[Example]:

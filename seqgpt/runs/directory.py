@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from seqgpt.errors import ConfigError, RunError
-from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.runs.config import RunConfig, load_run_config
+from seqgpt.training.checkpoints import last_checkpoint
 from seqgpt.training.run_lock import is_empty
 from seqgpt.training.say import say
 

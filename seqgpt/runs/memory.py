@@ -69,10 +69,15 @@ def measure_memory(trainer: Trainer, inputs: dict[str, Any]) -> Memory:
         weights=_bytes(model.parameters()) + _bytes(model.buffers()),
         gradients=_bytes(trained),
         optimizer=_of_optimizer(cast(TrainingArguments, trainer.args), trained, inner_matrices(trainer.seqgpt.model)),
-        activations=_of_activations(trainer, inputs) if trainer.seqgpt.model.device == trainer.args.device else None,
+        activations=_of_activations(trainer, inputs) if _is_placed(trainer) else None,
         tokens=inputs["tokens"],
         available=_available(trainer.args.device),
     )
+
+
+def _is_placed(trainer: Trainer) -> bool:
+    """Tell whether the weights are on the device; only of GPUs does it matter which, and there Trainer sees to it."""
+    return trainer.seqgpt.model.device.type == trainer.args.device.type
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
@@ -106,7 +111,8 @@ def _of_activations(trainer: Trainer, inputs: dict[str, Any]) -> int:
         cast(Any, model).activation_checkpointing_enable(options or None, **own)
     devices = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices), trainer.compute_loss_context_manager(), saved_tensors_hooks(keep, _same):
+        # In training, accelerate puts the model under autocast; here it is not wrapped yet.
+        with torch.random.fork_rng(devices), trainer.accelerator.autocast(), saved_tensors_hooks(keep, _same):
             losses = trainer.answer_losses(model, trainer._prepare_inputs(inputs))
     except torch.OutOfMemoryError as error:
         raise RunError(f"a batch of {inputs['tokens']:,} tokens does not fit into memory: {SMALLER}.") from error

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from seqgpt.data.draws import draw
+from seqgpt.runs.memory import SMALLER, Memory, measure_memory
 from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
-from seqgpt.runs.memory import SMALLER, Memory, measure_memory
 from seqgpt.training.trainer import Trainer
 
 PREFLIGHT_FILE = "preflight.md"

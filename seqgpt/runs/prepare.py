@@ -15,14 +15,14 @@ from seqgpt.errors import ConfigError, SeqGPTError
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import build, find, read_settings
+from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
+from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.templates.marks import MARKS
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.arguments import TrainingArguments
-from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
 from seqgpt.training.mixture_set import MixtureSet, open_mixture
-from seqgpt.training.model_card import describe_examples
+from seqgpt.training.model_card import CardSource, describe_source
 from seqgpt.training.progress import TrainingProgress
-from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer
 
@@ -93,15 +93,19 @@ def _open(config: RunConfig, checkpoint: Path | None, data: RunData, seed: int) 
 
 def _describe(trainer: Trainer, config: RunConfig, data: RunData) -> None:
     """Tell the trainer what its model card says of data and model; of a mixture it knows."""
-    listed = [(config.data.train, data.train), (config.data.replay, data.replay)]
+    n_own = len(trainer.sources) - sum(map(bool, data.replay.values()))
+    own, replayed = trainer.sources[:n_own], trainer.sources[n_own:]
     if data.train:
-        trainer.sources = [
-            describe_examples(name, examples[name], source=source)
-            for sources, examples in listed
-            for source, name in short_names(sources).items()
-        ]
+        own = _with_licences(own, config.data.train)
+    trainer.sources = [*own, *_with_licences(replayed, config.data.replay)]
     path = config.model.path
     trainer.base_model = None if path is None or Path(path).exists() else path
+
+
+def _with_licences(described: Sequence[CardSource], sources: Sequence[str]) -> list[CardSource]:
+    """Add what recipes state of themselves to what is known of their examples."""
+    names = {title: source for source, title in short_names(sources).items()}
+    return [describe_source(names[one.name], one.name, one.examples, one.languages) for one in described]
 
 
 def _make_trainer(

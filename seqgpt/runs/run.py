@@ -25,17 +25,17 @@ from seqgpt.data.mixture import to_table
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.before_after import measure, read_before, write_before
 from seqgpt.runs.before_after import to_table as before_after_table
-from seqgpt.training.checkpoints import saved_or_told
 from seqgpt.runs.config import RunConfig
 from seqgpt.runs.curves import CURVES_FILE, draw_curves
-from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
-from seqgpt.runs.preflight import PREFLIGHT_FILE, Preflight, preflight
-from seqgpt.runs.prepare import prepare
 from seqgpt.runs.data import Named, RunData, check_sources
 from seqgpt.runs.directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
+from seqgpt.runs.preflight import PREFLIGHT_FILE, Preflight, preflight
+from seqgpt.runs.prepare import prepare
+from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.checkpoints import saved_or_told
+from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
 from seqgpt.training.run_lock import run_lock
 from seqgpt.training.say import say
 from seqgpt.training.trainer import Trainer, make_directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from seqgpt.errors import ConfigError, DataError, ModelError, did_you_mean
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source, expand, find, read_settings
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig
-from seqgpt.runs.hold_out import hold_out
-from seqgpt.runs.run import run_training
 from seqgpt.runs.data import given_source
 from seqgpt.runs.directory import is_finished
+from seqgpt.runs.hold_out import hold_out
+from seqgpt.runs.run import run_training
+from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.say import say
 
 # As measured with a model of 2.6 million parameters (docs/training.md).
@@ -53,9 +52,10 @@ def tune(
         tuned = seqgpt.tune(model, frame, 0.2, output_dir="runs/me", column_mapping={"review": "text"})
 
     Where examples are held out, training stops when F1 gets no better, the best model is kept, and threshold and
-    probabilities are fitted on them. Before and after training the model is measured on them and on what it knew; the
-    table is shown and left in ``output_dir``. A call that was interrupted goes on when it is made again; one that has
-    finished gives its model. The same data give the same model, in whatever form they come.
+    probabilities are fitted on them; where none are, the model keeps those that it had. Before and after training the
+    model is measured on them and on what it knew; the table is shown and left in ``output_dir``. A call that was
+    interrupted goes on when it is made again; one that has finished gives its model. The same data give the same model,
+    in whatever form they come.
 
     Args:
         model: A folder or hub id, or a model that was opened from one; it stays as it is, another one is tuned.
@@ -68,7 +68,7 @@ def tune(
         labels: The words of each class, as in ``read_dataset``.
         replay: Other data, a fifth of what is seen in training, so that the model keeps what it knows: recipes, JSONL
             files, ``"sample"`` for the bundled examples, or a list of examples. The closer they are to what the model
-            was trained on, the better. None replays nothing.
+            was trained on, the better. What is held out is not replayed. None replays nothing.
         lora: Train an adapter, which is saved alone: True, or its shape. None trains all weights. If the model has an
             adapter already, that one is trained on.
         training: Further :class:`seqgpt.TrainingArguments`, such as ``learning_rate``, ``num_train_epochs``, ``seed``.
@@ -92,13 +92,16 @@ def tune(
     learnt, *evaluated = given
     others = _others(replay, given)
     config = RunConfig(
-        str(expand(output_dir)),
+        str(expand(output_dir).resolve()),  # as that of the model, which may lie beside it
         ModelConfig(path=base.name),
         DataConfig(train=[learnt], eval=evaluated, replay=others),
-        _defaults(len(own), training, evaluates=bool(held), whole=not (lora or has_adapter)) | training,
+        _defaults(evaluates=bool(held), whole=not (lora or has_adapter)) | training,
         lora=_adapter(lora, has_adapter=has_adapter),
     )
-    config.arguments()  # says what is wrong with them, before it is compared with those of another run
+    arguments = config.arguments()  # says what is wrong with them, before it is compared with those of another run
+    if not {"max_steps", "num_train_epochs"} & training.keys():
+        length = _length(len(own), arguments, replays=bool(others))
+        config = dataclasses.replace(config, training=config.training | length)
     if is_finished(config):
         say(f"{config.output_dir} is finished: its model is opened")
         return SeqGPT.from_pretrained(config.output_dir)
@@ -108,7 +111,9 @@ def tune(
 def _place(model: SeqGPT | str | Path) -> Source:
     """Return where a model is, from which it is opened anew."""
     if isinstance(model, (str, Path)):
-        return find(model, revision=None, use_safetensors=True)
+        found = find(model, revision=None, use_safetensors=True)
+        folder = Path(found.name)
+        return found._replace(name=str(folder.resolve())) if folder.is_dir() else found
     if not isinstance(model, SeqGPT):
         raise ConfigError(f"the model is a {type(model).__name__}: give a SeqGPT, or the folder or hub id of one.")
     if model.adapter is not None:
@@ -200,8 +205,20 @@ def _check_arguments(training: Mapping[str, Any]) -> None:
             raise ConfigError(f"{name} is {value!r}: give it as a plain value, such as a name or a number.") from error
 
 
-def _defaults(examples: int, training: Mapping[str, Any], *, evaluates: bool, whole: bool) -> dict[str, Any]:
-    """Return the training arguments for so many examples."""
+def _length(examples: int, args: TrainingArguments, *, replays: bool) -> dict[str, Any]:
+    """Return how long so many examples are trained on, as a training argument."""
+    if replays:
+        examples = round(examples / (1 - args.replay_share))
+    epoch = examples / max(args.per_device_train_batch_size * args.gradient_accumulation_steps, 1)
+    if _EPOCHS_OF_MANY * epoch >= _MANY_STEPS:
+        return {"num_train_epochs": _EPOCHS_OF_MANY}
+    if _FEWEST_STEPS <= _EPOCHS * epoch <= _MANY_STEPS:
+        return {"num_train_epochs": _EPOCHS}
+    return {"max_steps": _FEWEST_STEPS if _EPOCHS * epoch < _FEWEST_STEPS else _MANY_STEPS}
+
+
+def _defaults(*, evaluates: bool, whole: bool) -> dict[str, Any]:
+    """Return the training arguments but for the length of training."""
     arguments: dict[str, Any] = {
         "per_device_train_batch_size": _BATCH,
         "learning_rate": _RATE_OF_WHOLE if whole else _RATE_OF_LORA,
@@ -209,10 +226,6 @@ def _defaults(examples: int, training: Mapping[str, Any], *, evaluates: bool, wh
         "save_strategy": "steps",
         "save_steps": 0.1,
     }
-    if "num_train_epochs" not in training:
-        epoch = examples / training.get("per_device_train_batch_size", _BATCH)
-        steps = max(_FEWEST_STEPS, min(_EPOCHS * epoch, _MANY_STEPS), _EPOCHS_OF_MANY * epoch)
-        arguments["max_steps"] = math.ceil(steps)
     if evaluates:
         arguments |= {
             "eval_strategy": "steps",

@@ -57,5 +57,9 @@ class EpochSet(Dataset[Encoded]):
         """Return the order in which the examples of an epoch come; int64 ``[examples]``."""
 
     @abstractmethod
+    def texts(self, epoch: int) -> np.ndarray:
+        """Return a hash of the text of each example of an epoch, by its number; uint64 ``[examples]``."""
+
+    @abstractmethod
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example of an epoch has, by its number; int64 ``[examples]``."""

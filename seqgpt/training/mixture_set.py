@@ -109,6 +109,15 @@ class MixtureSet(EpochSet):
         """Return the order of the mixture, in which the examples are numbered."""
         return np.arange(len(self))
 
+    def texts(self, epoch: int) -> np.ndarray:
+        """Return a hash of the text of each example of an epoch; uint64 ``[examples]``."""
+        draws = self.mixture.draws(self._seed, epoch)
+        texts = np.empty(len(draws), dtype=np.uint64)
+        for number, member in enumerate(self.mixture.members):
+            here = draws.member == number
+            texts[here] = member.texts[draws.example[here]]
+        return texts
+
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example of an epoch has, in its order; int64 ``[examples]``."""
         draws = self.mixture.draws(self._seed, epoch)

@@ -68,12 +68,9 @@ def describe_source(source: str, name: str, examples: int, languages: Sequence[s
     return CardSource(name, examples, (recipe.language,), licence, recipe.hub_id, recipe.synthetic)
 
 
-def describe_examples(name: str, examples: Sequence[Example], *, source: str = "") -> CardSource:
-    """Describe examples; of those of a recipe or the sample, ``source``, the licence is known."""
-    languages = tuple(sorted({one.language for one in examples if one.language}))
-    if not source:
-        return CardSource(name, len(examples), languages)
-    return describe_source(source, name, len(examples), languages)
+def describe_examples(name: str, examples: Sequence[Example]) -> CardSource:
+    """Describe examples, of whose source nothing is known."""
+    return CardSource(name, len(examples), tuple(sorted({one.language for one in examples if one.language})))
 
 
 def describe_mixture(mixture: Mixture) -> list[CardSource]:

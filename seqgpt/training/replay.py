@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,10 +13,14 @@ from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.model_card import CardSource
+from seqgpt.training.shares import Shares
 
 
 class WithReplay(EpochSet):
-    """One's own examples, and in every epoch some of the others: all of these before one comes again.
+    """One's own examples, and in every epoch some of the others.
+
+    The sources of the others share the places evenly, as far as each lasts for an epoch: so small ones are not lost
+    among large ones. Of each source all examples come before one comes again.
 
     Attributes:
         own: The examples that are learnt.
@@ -65,7 +71,9 @@ class WithReplay(EpochSet):
 
     def describe(self) -> list[CardSource]:
         """Tell what both consist of."""
-        return [*self.own.describe(), *self.others.describe()]
+        shares = self._shares
+        others = [replace(one, examples=shares.most(one.name)) for one in self.others.describe()]
+        return [*self.own.describe(), *others]
 
     def by_source(self, epoch: int) -> dict[str, np.ndarray]:
         """Return the numbers of the examples of an epoch by what their source is called; int64."""
@@ -73,7 +81,8 @@ class WithReplay(EpochSet):
         chosen = self._choose(epoch)
         for name, numbers in self.others.by_source(epoch).items():
             replayed = len(self.own) + np.flatnonzero(np.isin(chosen, numbers))
-            found[name] = np.concatenate([found.get(name, replayed[:0]), replayed])
+            if len(replayed):  # where there are more sources than places, some wait for another epoch
+                found[name] = np.concatenate([found.get(name, replayed[:0]), replayed])
         return found
 
     def rough_sizes(self, epoch: int) -> np.ndarray:
@@ -81,22 +90,51 @@ class WithReplay(EpochSet):
         return np.concatenate([self.own.rough_sizes(epoch), self.others.rough_sizes(epoch)[self._choose(epoch)]])
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the order in which the examples come, own and others mixed; int64 ``[examples]``."""
-        numbers = list(range(len(self)))
-        draw(self._seed, "order", epoch).shuffle(numbers)
-        return np.array(numbers)
+        """Return the order in which the examples come; int64 ``[examples]``.
+
+        Own and others keep the order in which they would come alone, and are mixed so that tasks on one text stay
+        together.
+        """
+        sequence = np.concatenate([self.own.order(epoch), len(self.own) + self._order_of_chosen(epoch)])
+        texts = self.texts(epoch)[sequence]
+        begins = np.append(True, texts[1:] != texts[:-1])
+        begins[len(self.own)] = True
+        runs = np.cumsum(begins) - 1
+        sides = [0] * int(runs[len(self.own) - 1] + 1)
+        sides += [1] * int(runs[-1] + 1 - len(sides))
+        draw(self._seed, "order", epoch).shuffle(sides)
+        place_of_run = np.argsort(sides, kind="stable")  # first those of one's own runs, then those of the others
+        return sequence[np.argsort(place_of_run[runs], kind="stable")]
+
+    def texts(self, epoch: int) -> np.ndarray:
+        """Return a hash of the text of each example; uint64 ``[examples]``."""
+        return np.concatenate([self.own.texts(epoch), self.others.texts(epoch)[self._choose(epoch)]])
 
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example has; int64 ``[examples]``."""
         return np.concatenate([self.own.sizes(epoch), self.others.sizes(epoch)[self._choose(epoch)]])
 
+    def _order_of_chosen(self, epoch: int) -> np.ndarray:
+        """Return the order of those that come, as the others have it; what comes twice comes again after all."""
+        chosen = self._choose(epoch)
+        place = np.argsort(self.others.order(epoch))[chosen]
+        by_place = np.argsort(place, kind="stable")
+        _, first, counts = np.unique(place[by_place], return_index=True, return_counts=True)
+        came = np.empty_like(chosen)
+        came[by_place] = np.arange(len(chosen)) - np.repeat(first, counts)
+        return np.lexsort((place, came))
+
+    @cached_property
+    def _shares(self) -> Shares:
+        return Shares({name: len(numbers) for name, numbers in self.others.by_source(0).items()}, self.replayed)
+
     def _choose(self, epoch: int) -> np.ndarray:
         """Return the numbers of the others that come in an epoch; int64 ``[replayed]``."""
-        positions = np.arange(epoch * self.replayed, (epoch + 1) * self.replayed)
-        chosen = np.empty_like(positions)
-        for times in np.unique(positions // len(self.others)):
-            numbers = list(range(len(self.others)))
-            draw(self._seed, "replay", times).shuffle(numbers)
-            here = positions // len(self.others) == times
-            chosen[here] = np.array(numbers)[positions[here] % len(self.others)]
-        return chosen
+        chosen = [np.zeros(0, dtype=np.int64)]
+        for name, members in self.others.by_source(0).items():
+            positions = self._shares.positions(name, epoch)
+            for times in np.unique(positions // len(members)):
+                order = members.tolist()
+                draw(self._seed, "replay", name, times).shuffle(order)
+                chosen.append(np.array(order)[positions[positions // len(members) == times] % len(members)])
+        return np.concatenate(chosen)

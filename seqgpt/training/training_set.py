@@ -105,6 +105,10 @@ class TrainingSet(EpochSet):
         """Return the order in which the examples come, tasks on one text together; int64 ``[examples]``."""
         return order_by(*self._texts, self._seed, "order", epoch)
 
+    def texts(self, epoch: int) -> np.ndarray:
+        """Return a hash of each example's text; uint64 ``[examples]``."""
+        return self._texts[0]
+
     def sizes(self, epoch: int) -> np.ndarray:
         """Return about how many tokens each example has; int64 ``[examples]``."""
         return self._sizes

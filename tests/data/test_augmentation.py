@@ -358,7 +358,9 @@ def test_foreign_labels_are_never_too_close_to_own_ones():
     [
         ({"all_negative": 1.5}, "all_negative is 1.5: give a probability"),
         ({"descriptions": 0.6, "opaque": 0.6}, "may sum to 1 at most"),
-        ({"max_labels": 0}, "max_labels must be at least 1"),
+        ({"descriptions": 2.0}, "described_labels is 2.0: give a probability"),
+        ({"max_labels": 0}, "max_labels is 0: give at least 1"),
+        ({"foreign": -1}, "foreign_labels is -1: give at least 0"),
     ],
 )
 def test_wrong_options(options, message):

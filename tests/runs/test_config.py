@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from seqgpt.errors import ConfigError
-from seqgpt.training.arguments import TrainingArguments
 from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig, load_run_config, load_stages
+from seqgpt.training.arguments import TrainingArguments
 
 GOOD = """\
 output_dir: runs/mine

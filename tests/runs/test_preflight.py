@@ -13,13 +13,13 @@ from seqgpt.cli import main
 from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.sample import load_sample
 from seqgpt.engine.tree import PADDING
-from seqgpt.examples import write_jsonl
 from seqgpt.errors import DataError, RunError
+from seqgpt.examples import write_jsonl
 from seqgpt.runs.config import LoraRun, load_stages
 from seqgpt.runs.memory import measure_memory
-from seqgpt.training.mixture_set import open_mixture
 from seqgpt.runs.preflight import PREFLIGHT_FILE, preflight
 from seqgpt.runs.run import dry_run, run_stages
+from seqgpt.training.mixture_set import open_mixture
 from tests.training.conftest import make_model
 
 
@@ -116,6 +116,21 @@ def test_memory_of_activations(eight, arguments):
     assert one.activations > 10 * 2 * hidden  # of each layer: inputs of its linear layers, and more
     trainer.args.activation_checkpointing = True
     assert measure_memory(trainer, batches[0]).activations < one.activations / 2
+
+
+def test_memory_in_half_precision(eight, arguments):
+    found = []
+    for half in (False, True):
+        trainer = Trainer(make_model(), arguments(bf16=half), eight)
+        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(8)] * 4)
+        found.append(measure_memory(trainer, batch).activations)
+    assert found[1] < 0.8 * found[0]
+
+
+def test_memory_where_devices_have_numbers(eight, arguments, monkeypatch):
+    trainer = Trainer(make_model(), arguments(), eight)
+    monkeypatch.setattr(type(trainer.args), "device", torch.device("cpu:0"))  # of processes on CPUs
+    assert preflight(trainer).memory.activations
 
 
 def test_memory_of_weights(eight, arguments):

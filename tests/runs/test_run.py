@@ -7,25 +7,26 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from seqgpt import DataError, RunError, SeqGPT, write_jsonl
 from seqgpt.configs import config_dir
+from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.recipe import load_recipe
+from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.runs import data as run_data
 from seqgpt.runs import run
 from seqgpt.runs.config import DataConfig, ModelConfig, RunConfig, load_run_config
-from seqgpt.training.environment import environment
-from seqgpt.training.progress import TrainingProgress
+from seqgpt.runs.prepare import prepare
 from seqgpt.runs.run import run_stages, run_training
+from seqgpt.training.environment import environment
 from seqgpt.training.run_lock import is_empty
 from tests.conftest import tiny_config
+from tests.training.conftest import Killed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-from tests.training.conftest import Killed
 
 TINY = {
     "model_type": "qwen3",
@@ -307,6 +308,42 @@ def test_a_held_out_recipe_is_not_trained_on(config, name):
     name = name if name == "rte" else str(config_dir() / "datasets" / name)
     with pytest.raises(ConfigError, match=r"data.train: recipe 'rte' is held out, for evaluation only"):
         run_training(config(data={"train": [name]}))
+
+
+def test_a_held_out_recipe_is_not_replayed(config):
+    with pytest.raises(ConfigError, match=r"data.replay: recipe 'rte' is held out, for evaluation only"):
+        run_training(config(data={"replay": ["rte"]}))
+
+
+def test_what_is_evaluated_is_not_replayed(config, files):
+    write_jsonl(files / "others.jsonl", others := load_sample("train")[:40])
+    write_jsonl(files / "mine.jsonl", others[:10])
+    run = config(data={"replay": [str(files / "others.jsonl")], "eval": [str(files / "mine.jsonl")]})
+    data = run_data.read_data(run, seed=0)
+    held = {example.text for example in others[:10]}
+    assert data.replay["others"]
+    assert not held & {example.text for example in data.replay["others"]}
+    left = 32 - len(data.replay["others"])
+    assert f"others: {left} examples not replayed, whose texts are evaluated" in data.left_out
+    with pytest.raises(DataError, match="others: every example that would be replayed is evaluated too"):
+        run_data.read_data(config(data={"replay": run.data.replay, "eval": run.data.replay}), seed=0)
+
+
+def test_a_card_tells_of_what_is_replayed(config, files, eight):
+    write_jsonl(files / "more.jsonl", eight)
+    data = {"replay": ["sample", str(files / "more.jsonl")]}
+    mixture = MixtureConfig(sources=[str(files / "train.jsonl")], examples=40)
+    for one, own in (
+        (config(data=data), "train"),
+        (dataclasses.replace(config(data=data | {"train": []}), mixture=mixture), "train.jsonl"),
+    ):
+        trainer = prepare(one, {}, one.arguments()).trainer
+        n_own = len(trainer.train_dataset.own)
+        replayed = trainer.train_dataset.replayed
+        cards = {one.name: (one.examples, one.licence) for one in trainer.sources}
+        assert cards[own] == (n_own, "unknown")
+        assert cards["sample"] == (replayed // 2 + replayed % 2, "Apache-2.0")
+        assert cards["more"][1] == "unknown"
 
 
 def test_an_unknown_recipe(config):

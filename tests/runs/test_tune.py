@@ -18,10 +18,9 @@ from seqgpt.errors import ConfigError, DataError, ModelError, RunError
 from seqgpt.evaluation.report import evaluate
 from seqgpt.runs import run
 from seqgpt.runs.config import load_run_config
-from seqgpt.runs.hold_out import hold_out
-from seqgpt.training.progress import TrainingProgress
-from seqgpt.runs.run import run_training
 from seqgpt.runs.data import given_source
+from seqgpt.runs.hold_out import hold_out
+from seqgpt.runs.run import run_training
 from tests.training.conftest import EIGHT, make_model
 
 ROWS = [
@@ -201,8 +200,60 @@ def test_what_is_held_out_by_itself(tuned, eight, monkeypatch, tmp_path):
         assert [len(one) for one in given] == numbers
         assert bool(config.data.eval) == (len(given) == 2) == ("early_stopping_patience" in config.training)
         config.arguments()
-        assert config.training["max_steps"] == {360: 225, 400: 250, 640: 400}.get(len(given[0]), 120)
+        length = {360: ("num_train_epochs", 10), 400: ("num_train_epochs", 10), 640: ("num_train_epochs", 10)}
+        name, value = length.get(len(given[0]), ("max_steps", 120))
+        assert config.training[name] == value
         assert [example.id for example in given[0]] == [f"train/{i}" for i in range(len(given[0]))]
+
+
+@pytest.mark.parametrize(
+    ("examples", "given", "expected"),
+    [
+        (160, {}, {"max_steps": 120}),
+        (160, {"replay": "sample"}, {"num_train_epochs": 10}),  # 200 with those that are replayed: 125 steps
+        (150, {"replay": "sample"}, {"max_steps": 120}),
+        (400, {"per_device_train_batch_size": 32}, {"num_train_epochs": 10}),
+        (400, {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2}, {"max_steps": 120}),
+        (400, {"per_device_train_batch_size": 4}, {"max_steps": 600}),
+        (400, {"per_device_train_batch_size": 2}, {"num_train_epochs": 3}),
+        (400, {"num_train_epochs": 2}, {"num_train_epochs": 2}),
+        (400, {"max_steps": 2}, {"max_steps": 2}),
+    ],
+)
+def test_how_long_is_trained(examples, given, expected, tmp_path, monkeypatch):
+    configs = []
+    monkeypatch.setattr("seqgpt.runs.tune.run_training", lambda config, _: configs.append(config))
+    train = [Example(example.gold, str(i)) for i, example in enumerate(load_sample("train") + load_sample("test"))]
+    options = {"replay": None, "lora": None} | given
+    tune(make_base(tmp_path), train[:examples], 0, output_dir=tmp_path / "no", **options)
+    training = configs[0].training
+    assert {name: training[name] for name in ("max_steps", "num_train_epochs") if name in training} == expected
+
+
+def test_what_is_held_out_is_not_replayed(tuned, tmp_path, monkeypatch, capfd):
+    prepared, prepare = [], run.prepare
+    monkeypatch.setattr(run, "measure", lambda *_: {})
+    monkeypatch.setattr(run, "prepare", lambda *given: prepared.append(prepare(*given)) or prepared[-1])
+    others = load_sample("train")[:30]
+    write_jsonl(tmp_path / "others.jsonl", others)
+    train, held = load_sample("test")[:12], others[:20]
+    for output, replay in (("a", others), ("b", tmp_path / "others.jsonl"), ("c", "sample")):
+        tuned(train, held, output=output, replay=replay, max_steps=1, save_steps=1, eval_steps=1)
+        data = prepared[-1].data
+        (replayed,) = data.replay.values()
+        assert replayed
+        assert not {example.text for example in replayed} & {example.text for example in held}
+        assert any("examples not replayed, whose texts are evaluated" in sentence for sentence in data.left_out)
+    assert "examples not replayed, whose texts are evaluated" in capfd.readouterr().err
+    with pytest.raises(DataError, match="replay: every example that would be replayed is evaluated too"):
+        tuned(train, others, output="d", replay=others)
+
+
+def test_a_model_is_the_same_by_any_path(tuned, base, eight, tmp_path, monkeypatch, capfd):
+    tuned(eight, max_steps=1)
+    monkeypatch.chdir(base.parent)
+    tuned(eight, model=base.name, max_steps=1)
+    assert "is finished: its model is opened" in capfd.readouterr().err
 
 
 def make_base(tmp_path):

@@ -4,11 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from seqgpt import ConfigError, DataError, Trainer
+from seqgpt import ConfigError, DataError, Example, Trainer
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.data.sample import load_sample
+from seqgpt.runs.preflight import preflight
 from seqgpt.training.replay import WithReplay
+from seqgpt.training.shares import Shares
 from seqgpt.training.training_set import TrainingSet
 from tests.training.conftest import make_model
 
@@ -39,13 +43,93 @@ def test_others_come_in_their_share_and_in_turn(sets):
     assert not (both.order(0) == both.order(1)).all()
 
 
+def make_set(model, **sources):
+    examples = [example for members in sources.values() for example in members]
+    names = [name for name, members in sources.items() for _ in members]
+    return TrainingSet(examples, model, seed=0, augmentation=Augmentation(), sources=names)
+
+
+def test_small_sources_have_their_share(still_model, eight):
+    own = make_set(still_model, own=eight * 4)
+    many = load_sample("train")
+    others = make_set(still_model, tiny=many[:2], small=many[2:25], large=many[25:])
+    both = WithReplay(own, others, share=0.2, seed=0)
+    assert both.replayed == 8
+    came = {name: [] for name in ("tiny", "small", "large")}
+    for epoch in range(6):
+        chosen = both._choose(epoch)
+        for name, members in others.by_source(epoch).items():
+            came[name].append(np.isin(chosen, members).sum())
+        assert {name: len(numbers) for name, numbers in both.by_source(epoch).items()} == {
+            "own": 32,
+            **{name: numbers[-1] for name, numbers in came.items()},
+        }
+    assert came == {"tiny": [2] * 6, "small": [3] * 6, "large": [3] * 6}
+    assert {one.name: one.examples for one in both.describe()} == {"own": 32, "tiny": 2, "small": 3, "large": 3}
+
+
+def test_sources_that_find_no_place_wait_their_turn(still_model, eight, arguments):
+    others = {name: load_sample("train")[start : start + 9] for name, start in (("a", 0), ("b", 9), ("c", 18))}
+    trainer = Trainer(make_model(), arguments(), eight, replay=others)
+    sources = [set(trainer.train_dataset.by_source(epoch)) - {"examples"} for epoch in range(3)]
+    assert sorted(map(sorted, sources)) == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert len(preflight(trainer).sources) == 3
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 30), min_size=1),
+    st.integers(1, 150),
+    st.integers(0, 20),
+)
+def test_places_are_shared_evenly(sizes, places, epoch):
+    shares = Shares(sizes, places)
+    given = {name: shares.positions(name, epoch) for name in sizes}
+    assert sum(map(len, given.values())) == places
+    rest = {name: len(given[name]) - places // sum(sizes.values()) * size for name, size in sizes.items()}
+    assert all(0 <= rest[name] <= size for name, size in sizes.items())
+    assert all(rest[name] >= max(rest.values()) - 1 for name, size in sizes.items() if rest[name] < size)
+    for name in sizes:
+        assert 0 <= shares.most(name) - len(given[name]) <= 1
+        until = [shares.positions(name, number).tolist() for number in range(epoch + 1)]
+        assert [position for positions in until for position in positions] == list(range(sum(map(len, until))))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_tasks_on_one_text_stay_together(still_model, eight, share):
+    def asked_twice(examples):
+        other = [
+            Example.from_dict({"text": one.text, "task": "classify", "labels": ["a", "b"], "answer": ["a"]})
+            for one in {example.text: example for example in examples}.values()
+        ]
+        return [*examples, *other]
+
+    own = make_set(still_model, own=asked_twice(eight))
+    others = make_set(still_model, other=asked_twice(load_sample("train")[:10]))
+    both = WithReplay(own, others, share=share, seed=0)
+    for epoch in range(4):
+        both.set_epoch(epoch)
+        order = both.order(epoch)
+        assert sorted(order.tolist()) == list(range(len(both)))
+        assert order[order < len(own)].tolist() == own.order(epoch).tolist()
+        chosen = both._choose(epoch)
+        replayed = chosen[order[order >= len(own)] - len(own)]
+        in_order = [number for number in others.order(epoch).tolist() if number in chosen]
+        assert list(dict.fromkeys(replayed.tolist())) == in_order
+        assert len(set(replayed[: len(in_order)].tolist())) == len(in_order)  # none again before all
+        texts = both.texts(epoch)[order]
+        if len(in_order) == len(chosen):  # what comes twice in an epoch comes apart
+            assert 1 + (texts[1:] != texts[:-1]).sum() == len(set(texts.tolist()))
+    sides = both.order(0) < len(own)
+    assert (sides[1:] != sides[:-1]).sum() > 4  # mixed, not one after the other
+
+
 def test_replay_is_resumed_exactly(arguments, eight, tmp_path):
     options = {"max_steps": 6, "save_strategy": "steps", "save_steps": 3, "batch_tokens": 150}
-    given = {"replay": {"others": load_sample("train")[:5]}}
-    Trainer(straight := make_model(), arguments(**options, output_dir=str(tmp_path / "a")), eight, **given).train()
-    Trainer(make_model(), arguments(**options, output_dir=str(tmp_path / "b")), eight, **given).train()
+    others = {"replay": {"others": load_sample("train")[:5], "more": load_sample("train")[5:8]}}
+    Trainer(straight := make_model(), arguments(**options, output_dir=str(tmp_path / "a")), eight, **others).train()
+    Trainer(make_model(), arguments(**options, output_dir=str(tmp_path / "b")), eight, **others).train()
     resumed = make_model()
-    trainer = Trainer(resumed, arguments(**options, output_dir=str(tmp_path / "b")), eight, **given)
+    trainer = Trainer(resumed, arguments(**options, output_dir=str(tmp_path / "b")), eight, **others)
     trainer.train(resume_from_checkpoint=str(tmp_path / "b" / "checkpoint-3"))
     mine, other = straight.model.state_dict(), resumed.model.state_dict()
     assert all((mine[name] == other[name]).all() for name in mine)

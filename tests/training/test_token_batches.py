@@ -27,6 +27,9 @@ class Sized(EpochSet):
     def order(self, epoch):
         return np.random.default_rng(epoch).permutation(len(self))
 
+    def texts(self, epoch):
+        return np.arange(len(self), dtype=np.uint64)
+
     def sizes(self, epoch):
         return self._sizes
 

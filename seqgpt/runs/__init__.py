@@ -1,0 +1,1 @@
+"""Runs: a config read, prepared, reported on, trained, and what is left of it."""
