@@ -359,7 +359,11 @@ def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:
     stages = stages if isinstance(stages, dict) else {}
     if section == STAGES and stages and key.count(".") and key.split(".")[1] not in stages:
         name = key.split(".")[1]
-        file.problem("", f"unknown stage {name!r} in {override!r}", did_you_mean(name, list(stages)) or f" The stages are {', '.join(stages)}.")
+        file.problem(
+            "",
+            f"unknown stage {name!r} in {override!r}",
+            did_you_mean(name, list(stages)) or f" The stages are {', '.join(stages)}.",
+        )
         return
     file.replace(key, given)
     for name, stage in stages.items():  # what the command line says for all holds for those too that say otherwise
