@@ -45,9 +45,9 @@ def read_section(file: YamlFile, name: str, kind: type) -> dict[str, Any]:
             file.problem(where, f"unknown key {where!r}", did_you_mean(str(key), known) or " Leave it out.")
             continue
         value = _read(raw, hints[key])
-        expected = _expected(value, hints[key])
-        if expected:
-            file.problem(where, f"{where!r} is {raw!r}: give {expected}")
+        wanted = expected(value, hints[key])
+        if wanted:
+            file.problem(where, f"{where!r} is {raw!r}: give {wanted}")
         else:
             values[key] = value
     return values
@@ -64,7 +64,7 @@ def _read(value: Any, hint: Any) -> Any:
     return "no" if value is False and bool not in kinds and str in kinds else value
 
 
-def _expected(value: Any, hint: Any) -> str:
+def expected(value: Any, hint: Any) -> str:
     """Return what is expected instead of a value; an empty string if the value is of its type."""
     kinds = _kinds(hint)
     if get_origin(hint) is Literal:

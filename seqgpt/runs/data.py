@@ -52,6 +52,12 @@ class RunData:
     known: Named = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
+    def replayable(self, model: SeqGPT, arguments: TrainingArguments) -> RunData:
+        """Return the data without what is replayed and cannot be read; what is learnt must be read, all of it."""
+        return dataclasses.replace(
+            self, replay=_Fits(model, arguments, self.left_out).to_train("data.replay", self.replay)
+        )
+
     def readable(self, model: SeqGPT, arguments: TrainingArguments) -> RunData:
         """Return the data without the examples that cannot be read, even with their texts cut, which are counted."""
         fits = _Fits(model, arguments, self.left_out)

@@ -74,8 +74,8 @@ def prepare(
         _check_lora(config)
     data = read_data(config, arguments.seed, given)
     model = _with_lora(model or _open(config, checkpoint, data, arguments.seed), config.lora, arguments.seed)
-    if config.data.on_bad_row == "skip":  # of a mixture, they are left out when it is opened
-        data = data.readable(model, arguments)
+    skips = config.data.on_bad_row == "skip"  # of a mixture, they are left out when it is opened
+    data = data.readable(model, arguments) if skips else data.replayable(model, arguments)
     mixture = _open_mixture(config, model, arguments)
     trainer = _make_trainer(model, arguments, mixture or data.train, data)
     _describe(trainer, config, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -22,6 +22,7 @@ from seqgpt.runs.hold_out import hold_out
 from seqgpt.runs.run import run_training
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.say import say
+from seqgpt.yaml_section import expected
 
 # As measured with a model of 2.6 million parameters (docs/training.md).
 _BATCH = 16
@@ -86,6 +87,8 @@ def tune(
     base = _place(model)
     has_adapter = base.settings is not None and read_settings(base.settings).adapter
     own, held = _parted(train, held_out, column_mapping, labels, training.get("seed", 0))
+    if not held:
+        say("nothing is held out, so nothing will tell what was learnt: give held_out, examples or a share such as 0.2")
     given = {given_source("train", own): own}
     if held:
         given[given_source("held_out", held)] = held
@@ -196,9 +199,13 @@ def _adapter(lora: LoraConfig | bool | None, *, has_adapter: bool) -> LoraRun | 
 def _check_arguments(training: Mapping[str, Any]) -> None:
     """Refuse what is no training argument, and what cannot be written down for a run that goes on."""
     known = [field.name for field in dataclasses.fields(TrainingArguments) if field.name != "resume_from_checkpoint"]
+    hints = get_type_hints(TrainingArguments)
     for name, value in training.items():
         if name not in known:
             raise ConfigError(f"there is no training argument {name!r}.{did_you_mean(name, known)} Leave it out.")
+        wanted = expected(value, hints[name])
+        if wanted:
+            raise ConfigError(f"{name} is {value!r}: give {wanted}.")
         try:
             yaml.safe_dump(value)
         except yaml.YAMLError as error:

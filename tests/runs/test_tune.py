@@ -376,3 +376,20 @@ def _examples(folder):
 
 def test_it_is_loaded_when_it_is_asked_for():
     assert seqgpt.tune is tune
+
+
+def test_replayed_examples_that_are_too_long_are_left_out(tuned, eight, tmp_path, capsys):
+    words = [f"label {i} of a great many words that nobody reads" for i in range(30)]
+    described = {word: f"{word}, and all that goes with it" for word in words}
+    long = Example.from_dict({"text": "Hm.", "task": "classify", "labels": described, "answer": words[:1], "id": "x"})
+    tuned(eight[4:6], replay=[*load_sample("train")[:5], *[long] * 5], max_steps=1, max_length=200, max_labels=30)
+    said = capsys.readouterr().err
+    assert "data.replay, too long: " in said
+    assert "nothing is held out, so nothing will tell what was learnt" in said
+
+
+def test_arguments_of_other_types(tuned, eight):
+    for arguments, wanted in (({"max_steps": "3"}, "a whole number"), ({"learning_rate": "high"}, "a number")):
+        ((name, value),) = arguments.items()
+        with pytest.raises(ConfigError, match=f"^{name} is {value!r}: give {wanted}"):
+            tuned(eight, **arguments)
