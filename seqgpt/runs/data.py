@@ -93,6 +93,10 @@ def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({}))
     """
     data, left_out = config.data, list[str]()
     read = partial(_read, data=data, left_out=left_out, given=given)
+    train = {
+        title: _repeat(read(name, "train", where="data.train", limit=data.train_limit), name, data, seed)
+        for name, title in short_names(data.train).items()
+    }
     held_out = {
         title: read(name, "validation", where="data.eval", limit=data.eval_limit)
         for name, title in short_names(data.eval).items()
@@ -110,10 +114,7 @@ def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({}))
             known[title] = read(name, "validation", where="data.replay", limit=data.eval_limit)
     texts = {example.text for example in flat(held_out)}
     return RunData(
-        {
-            title: _repeat(read(name, "train", where="data.train", limit=data.train_limit), name, data, seed)
-            for name, title in short_names(data.train).items()
-        },
+        train,
         held_out,
         {title: _not_held_out(title, examples, texts, left_out) for title, examples in replay.items()},
         {title: examples for title, examples in known.items() if examples},

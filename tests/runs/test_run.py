@@ -338,8 +338,10 @@ def test_a_card_tells_of_what_is_replayed(config, files, eight):
         (dataclasses.replace(config(data=data | {"train": []}), mixture=mixture), "train.jsonl"),
     ):
         trainer = prepare(one, {}, one.arguments()).trainer
-        n_own = len(trainer.train_dataset.own)
-        replayed = trainer.train_dataset.replayed
+        examples = trainer.train_dataset
+        n_own = len(examples.own)
+        assert sorted(examples.order(0).tolist()) == list(range(len(examples)))
+        replayed = examples.replayed
         cards = {one.name: (one.examples, one.licence) for one in trainer.sources}
         assert cards[own] == (n_own, "unknown")
         assert cards["sample"] == (replayed // 2 + replayed % 2, "Apache-2.0")
