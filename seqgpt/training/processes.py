@@ -52,6 +52,8 @@ def check_processes(args: Any) -> None:
             f"{started} processes were started, and each would train by itself: set use_cpu to train on CPUs, or see "
             "that torch finds the GPUs."
         )
+    if args.accelerator_config.split_batches:
+        raise ConfigError("accelerator_config.split_batches is set: leave it out, processes share every batch evenly.")
     if args.fsdp and (kind == DistributedType.MULTI_CPU or (kind == DistributedType.NO and args.device.type == "cpu")):
         raise ConfigError("fsdp is set, and accelerate shares weights out on GPUs only, not on CPUs: leave fsdp out.")
     if args.fsdp and kind == DistributedType.NO:

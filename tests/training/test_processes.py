@@ -41,7 +41,13 @@ def test_fsdp_in_one_process(arguments):
 def given(kind, **fields):
     """Stand in for arguments in several processes."""
     args = {"fsdp": None, "deepspeed": None, "muon_learning_rate": None} | fields
+    args["accelerator_config"] = SimpleNamespace(split_batches=fields.get("split_batches", False))
     return SimpleNamespace(distributed_state=SimpleNamespace(distributed_type=kind), **args)
+
+
+def test_batches_that_accelerate_would_split(arguments):
+    with pytest.raises(ConfigError, match=r"^accelerator_config.split_batches is set: leave it out"):
+        arguments(accelerator_config={"split_batches": True})
 
 
 def test_processes_that_would_not_train_together(monkeypatch):
