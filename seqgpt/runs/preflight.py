@@ -125,7 +125,7 @@ class Preflight:
 
 
 def preflight(trainer: Trainer, left_out: Sequence[str] = ()) -> Preflight:
-    """Find out what a run is about to do, and change nothing by it.
+    """Find out what a run is about to do, and change nothing of what it then does.
 
     Args:
         trainer: The trainer, before it trains.
