@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,16 @@ _VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\
 _VISIBLE |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
+def visible(words: str) -> str:
+    """Replace control characters but tabs and line breaks by visible ones, one for one, so that offsets stay."""
+    return words.translate(_VISIBLE)
+
+
 def spans_to_terminal(
     text: str, labels: Sequence[str], spans: Sequence[Span], absent: Sequence[str], notes: Sequence[str], *, color: bool
 ) -> str:
     """Show a text with its spans in colour, and below it a line for each span."""
-    shown = Text(_visible(text))
+    shown = Text(visible(text))
     lines = []
     width = max((cell_len(_one_line(span.label)) for span in spans), default=0)
     hues = _hues(labels)
@@ -53,7 +58,7 @@ def classes_to_terminal(
 ) -> str:
     """Show a text, and below it a bar for each label, the most probable first, with a tick where it holds."""
     width = max((cell_len(_one_line(label)) for label in scores), default=0)
-    lines = [Text(_visible(text))]
+    lines = [Text(visible(text))]
     holding = frozenset(held)
     for label, score in sorted(scores.items(), key=lambda item: -item[1]):
         style = "bold green" if label in holding else "dim"
@@ -74,7 +79,7 @@ def tree_to_terminal(
     color: bool,
 ) -> str:
     """Show a text with its spans in colour, and below it a tree: depth, label, words, where they stand, score."""
-    shown = Text(_visible(text))
+    shown = Text(visible(text))
     lines = []
     hues = _hues(list(dict.fromkeys(label for _, label, *_ in rows)))
     for depth, label, words, span, score in rows:
@@ -90,29 +95,43 @@ def spans_to_html(
     text: str, labels: Sequence[str], spans: Sequence[Span], absent: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Show a text with its spans highlighted; nested and overlapping spans share their highlight."""
-    cuts = sorted({0, len(text), *(s.start for s in spans), *(s.end for s in spans)})
     hues = _hues(labels)
-    begin: dict[int, list[int]] = {cut: [] for cut in cuts}
-    stop: dict[int, list[int]] = {cut: [] for cut in cuts}
-    for i, span in enumerate(spans):
-        begin[span.start].append(i)
-        stop[span.end].append(i)
-    open_spans: dict[int, None] = {}
     body = []
-    for start, end in pairwise(cuts):
-        for i in stop[start]:
-            del open_spans[i]
-        open_spans.update(dict.fromkeys(begin[start]))
-        covering = [spans[i] for i in sorted(open_spans)]
+    for start, end, covers, closes in segments(len(text), [(span.start, span.end) for span in spans]):
+        covering = [spans[i] for i in covers]
         words = html.escape(text[start:end]).replace("\n", "<br>")
         if covering:
             colour = hues[covering[-1].label][1]
             title = html.escape(", ".join(f"{s.label} {s.score:.2f}" for s in covering), quote=True)
             words = f'<mark style="background:{colour};padding:.1em .2em" title="{title}">{words}</mark>'
-        closing = [html.escape(spans[i].label) for i in stop[end]]
+        closing = [html.escape(spans[i].label) for i in closes]
         body.append(words + (f"<sub>{', '.join(closing)}</sub>" if closing else ""))
     tail = f'<div style="opacity:.6">absent: {html.escape(", ".join(absent))}</div>' if absent else ""
     return f'<div style="line-height:2">{"".join(body)}</div>{tail}{_html_notes(notes)}'
+
+
+def segments(length: int, places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, list[int], list[int]]]:
+    """Cut a text wherever a place begins or ends, so that places may overlap.
+
+    Args:
+        length: Characters of the text.
+        places: Where each begins and ends.
+
+    Yields:
+        Start and end of each piece, the indices of the places that cover it, and of those that end with it.
+    """
+    cuts = sorted({0, length, *(cut for place in places for cut in place)})
+    begin: dict[int, list[int]] = {cut: [] for cut in cuts}
+    stop: dict[int, list[int]] = {cut: [] for cut in cuts}
+    for i, (start, end) in enumerate(places):
+        begin[start].append(i)
+        stop[end].append(i)
+    covering: dict[int, None] = {}
+    for start, end in pairwise(cuts):
+        for i in stop[start]:
+            del covering[i]
+        covering.update(dict.fromkeys(begin[start]))
+        yield start, end, sorted(covering), stop[end]
 
 
 def classes_to_html(text: str, held: Sequence[str], scores: Mapping[str, float], notes: Sequence[str]) -> str:
@@ -134,13 +153,8 @@ def _hues(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {label: _HUES[i % len(_HUES)] for i, label in enumerate(labels)}
 
 
-def _visible(words: str) -> str:
-    """Replace control characters by visible ones, one for one, so that offsets stay."""
-    return words.translate(_VISIBLE)
-
-
 def _one_line(words: str) -> str:
-    return _visible(words).replace("\n", "␊").replace("\t", "␉")
+    return visible(words).replace("\n", "␊").replace("\t", "␉")
 
 
 def _padded(label: str, width: int) -> str:

@@ -105,6 +105,7 @@ def test_bars_of_all_labels_in_html():
     assert "none of these" in Classification.of("x", AtomicTask.classify(["a"], none=True), ())._repr_html_()
 
 
+@pytest.mark.slow
 def test_views_of_many_spans_and_labels_are_made_at_once():
     text, labels = "ab cd " * 5_000, [f"label {i}" for i in range(10_000)]
     spans = [Span(labels[i], text[2 * i : 2 * i + 4], 2 * i, 2 * i + 4) for i in range(10_000)]

@@ -1,4 +1,4 @@
-"""Two predictors that learn nothing but frequencies: what a model must beat.
+"""Predictors that learn nothing but frequencies: what a model must beat.
 
 Both answer any number of label sets: a label counts only where it is asked.
 """
@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from seqgpt.data.source import has_no_splits, is_recipe, read_source, split_source
 from seqgpt.errors import DataError
-from seqgpt.examples import Example
+from seqgpt.evaluation.predictor import Predictor
+from seqgpt.evaluation.scoring.words import UNSPACED
+from seqgpt.evaluation.sets import EvalSet, Kind, kind_of
+from seqgpt.examples import BadRows, Example, OnBadRow
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask, TaskKind
 
+# A string counts as an entry of the second dictionary if it is a span in at least half of its occurrences.
+_SURE_SHARE = 0.5
+
 _END = ""
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x9FFF),  # CJK radicals and signs, kana, Han
-    (0xF900, 0xFAFF),  # Han, compatibility
-    (0xFF66, 0xFF9F),  # kana, half-width
-    (0x20000, 0x3FFFF),  # Han, extensions
-)
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,43 @@ class SpanDictionary:
         return longest
 
 
+def fit_baselines(
+    sets: Sequence[EvalSet], *, data_root: str | Path | None = None, on_bad_row: OnBadRow = "error"
+) -> dict[str, dict[str, Predictor]]:
+    """Fit the baselines of each set on the training split of its source.
+
+    Returns:
+        Baselines by name, by the name of the set. Where there is no training split, as of a file, there are none, and
+        none reads.
+
+    Raises:
+        DataError: If a training split cannot be read.
+    """
+    fitted: dict[str, dict[str, Predictor]] = {}
+    for one in sets:
+        if one.kind != "read" and _has_training_split(one.source, data_root):
+            bad = BadRows()
+            train = read_source(one.source, "train", data_root=data_root, on_bad_row=on_bad_row, bad_rows=bad)
+            fitted[one.name] = _fit([example for example in train if kind_of(example) == one.kind], one.kind)
+    return fitted
+
+
+def _has_training_split(source: str, data_root: str | Path | None) -> bool:
+    if not is_recipe(source):
+        return not has_no_splits(source)
+    recipe, _ = split_source(source)
+    return "hub" in recipe.sources or "train" in recipe.splits(data_root)
+
+
+def _fit(train: Sequence[Example], kind: Kind) -> dict[str, Predictor]:
+    if kind in ("classify", "multi_label"):
+        return {"majority class": MajorityClass.fit(train)}
+    return {
+        "dictionary": SpanDictionary.fit(train),
+        "dictionary of sure entries": SpanDictionary.fit(train, min_share=_SURE_SHARE),
+    }
+
+
 def _golds(examples: Sequence[Example], kind: TaskKind) -> list[Result]:
     if not examples:
         raise DataError("there are no examples to fit: give at least one.")
@@ -212,4 +248,4 @@ def _spaced(character: str) -> bool:
     if not character.isalnum():
         return False
     code = ord(character)
-    return code < _UNSPACED[0][0] or not any(first <= code <= last for first, last in _UNSPACED)
+    return code < UNSPACED[0][0] or not any(first <= code <= last for first, last in UNSPACED)

@@ -1,56 +1,77 @@
-"""Evaluate anything that predicts: a model or a baseline, on examples with gold answers."""
+"""What predictions on a set are worth: all its measures in one object."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from seqgpt.errors import DataError
-from seqgpt.evaluation.metrics import R, Score, calibration_error, check_pairs, class_scores, offset_f1, string_f1
+from seqgpt.evaluation.predictions import Prediction, answer
+from seqgpt.evaluation.predictor import Predictor
+from seqgpt.evaluation.scoring import (
+    Confusion,
+    MistakeKind,
+    Reliability,
+    Score,
+    count_by_kind,
+    reliability,
+)
+from seqgpt.evaluation.scoring.bootstrap import Interval, interval
+from seqgpt.evaluation.scoring.measures import measure, mistakes_of
+from seqgpt.evaluation.sets import HEADLINES, EvalSet, Kind, by_kind
 from seqgpt.examples import Example
-from seqgpt.results import Classification, Extraction, Result
-from seqgpt.tasks import AtomicTask, TaskKind
+from seqgpt.results import Extraction, Result
 
-HEADLINES: dict[TaskKind, str] = {"extract": "offset_f1", "classify": "accuracy"}
-"""The one number of each kind of task."""
-
-
-class Predictor(Protocol):
-    """What can be evaluated."""
-
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
-        """Answer each task on its text; one result a pair, in order."""
+_LENGTHS = 5
+_FEWEST_TEXTS = 20  # of one length: the score of fewer says nothing
 
 
 @dataclass(frozen=True)
 class Report:
-    """How well, and how fast, a predictor did.
+    """How well, and how fast, a predictor did on a set.
 
     Attributes:
-        name: What was evaluated, on what.
-        kind: The task's kind.
+        name: The set.
+        kind: How answers were scored.
         n: Number of texts.
-        metrics: For extraction ``offset_f1`` and ``string_f1`` (micro), precision and recall by offsets, and the macro
-            means over labels; for classification ``accuracy``, ``macro_f1`` and ``micro_f1``; of both
-            ``calibration_error``. The headline is first.
-        per_label: Each label's score, by offsets for extraction; those neither gold nor predicted are left out.
-        abstention: Classification only: the answer "none of these", counted like a label; None for extraction.
+        metrics: Shares from 0 to 1, the headline first; docs/evaluation.md says what each is.
+        per_label_by: By metric, the headline's first: each label's score; labels neither gold nor predicted are left
+            out.
+        abstention: The answer that nothing holds ("none of these", an absent label, no answer), counted like a label.
+        intervals: The 95 % interval of some metrics, from a bootstrap over texts.
+        mistakes: How many of each kind there are.
+        confusion: What is taken for what, where that can be counted.
+        reliability: Whether probabilities mean what they say.
+        by_length: The headline of the shortest texts, of longer ones, and so on to the longest; none of few texts.
+        failed: Texts on which the predictor raised something; they count as answered with nothing.
+        first_error: What it raised on the first of them.
         seconds: Wall-clock time of the prediction alone.
     """
 
     name: str
-    kind: TaskKind
+    kind: Kind
     n: int
-    metrics: dict[str, float]
-    per_label: dict[str, Score]
-    abstention: Score | None
+    metrics: Mapping[str, float]
+    per_label_by: Mapping[str, Mapping[str, Score]]
+    abstention: Score
+    mistakes: Mapping[MistakeKind, int]
+    confusion: Confusion | None
+    reliability: Reliability
+    intervals: Mapping[str, Interval]
+    by_length: Sequence[LengthBin]
+    failed: int
+    first_error: str
     seconds: float
 
     @property
+    def per_label(self) -> Mapping[str, Score]:
+        """Each label's score, by offsets for extraction."""
+        return next(iter(self.per_label_by.values()), {})
+
+    @property
     def headline(self) -> float:
-        """The one number to compare: ``offset_f1`` or ``accuracy``."""
+        """The one number to compare: ``offset_f1``, ``accuracy`` or ``token_f1``."""
         return self.metrics[HEADLINES[self.kind]]
 
     @property
@@ -60,78 +81,113 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
-        record: dict[str, Any] = {
+        return {
             "name": self.name,
-            "task": self.kind,
+            "kind": self.kind,
             "n": self.n,
             "metrics": dict(self.metrics),
-            "per_label": {label: score.to_dict() for label, score in self.per_label.items()},
+            "intervals": {metric: [one.low, one.high] for metric, one in self.intervals.items()},
+            "per_label": {
+                metric: {label: score.to_dict() for label, score in scores.items()}
+                for metric, scores in self.per_label_by.items()
+            },
+            "abstention": self.abstention.to_dict(),
+            "mistakes": dict(self.mistakes),
+            "confusion": self.confusion.to_dict() if self.confusion else None,
+            "reliability": self.reliability.to_dict(),
+            "by_length": [asdict(one) for one in self.by_length],
+            "failed": self.failed,
+            **({"first_error": self.first_error} if self.first_error else {}),
             "seconds": self.seconds,
             "texts_per_second": self.texts_per_second if self.seconds else None,
         }
-        if self.abstention is not None:
-            record["abstention"] = self.abstention.to_dict()
-        return record
+
+
+@dataclass(frozen=True)
+class LengthBin:
+    """The headline of texts of about one length.
+
+    Attributes:
+        shortest: Characters of the shortest text.
+        longest: Characters of the longest text.
+        n: Number of texts.
+        headline: Their headline metric.
+    """
+
+    shortest: int
+    longest: int
+    n: int
+    headline: float
 
 
 def evaluate(predictor: Predictor, examples: Sequence[Example], *, name: str, progress: bool = True) -> Report:
-    """Predict the examples' texts and compare with their gold answers.
+    """Predict examples, and compare with their gold answers.
 
     Args:
-        predictor: A model or a baseline.
-        examples: Examples of one kind of task; their label sets may differ.
+        predictor: A model, a baseline, or anything else that answers.
+        examples: Examples that are scored in one way; their label sets may differ.
         name: Names the report.
-        progress: Show a progress bar while predicting.
+        progress: Let the predictor show a progress bar.
 
     Raises:
-        DataError: If there are no examples, both kinds of task are among them, or a prediction does not belong to
-            its example.
+        DataError: If there are no examples, they are scored in several ways, or a prediction does not belong to its
+            example.
     """
-    if not examples:
+    kinds = by_kind(examples)
+    if not kinds:
         raise DataError(f"{name}: there are no examples to evaluate: give at least one.")
-    kind = examples[0].task.kind
-    if any(example.task.kind != kind for example in examples):
-        raise DataError(f"{name}: extraction and classification are mixed: evaluate each by itself.")
-    started = time.perf_counter()
-    predicted = predictor.predict_pairs([(example.text, example.task) for example in examples], progress=progress)
-    seconds = time.perf_counter() - started
-    gold = [example.gold for example in examples]
-    try:
-        check_pairs(gold, predicted)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from error
-    metrics, per_label, abstention = _scores(gold, predicted)
-    metrics["calibration_error"] = calibration_error(gold, predicted)
-    return Report(name, kind, len(examples), metrics, per_label, abstention, seconds)
+    if len(kinds) > 1:
+        raise DataError(f"{name}: {' and '.join(kinds)} are mixed: evaluate each by itself.")
+    (kind,) = kinds
+    predictions = answer(predictor, examples, name=name, progress=progress)
+    return make_report(EvalSet(name, name, kind, examples), predictions, intervals=False)
 
 
-def by_kind(examples: Sequence[Example]) -> dict[TaskKind, list[Example]]:
-    """Split examples into extractions and classifications; a kind without examples is left out."""
-    groups: dict[TaskKind, list[Example]] = {}
-    for example in examples:
-        groups.setdefault(example.task.kind, []).append(example)
-    return groups
+def make_report(of: EvalSet, predictions: Sequence[Prediction], *, intervals: bool = True) -> Report:
+    """Return what predictions on a set are worth.
+
+    Args:
+        of: The set.
+        predictions: What a predictor said to each of its examples, in order.
+        intervals: Compute intervals, too.
+    """
+    gold, predicted = [example.gold for example in of.examples], [one.result for one in predictions]
+    measured = measure(of.kind, gold, predicted)
+    reliable = reliability(gold, predicted)
+    ungrounded = sum(one.ungrounded for one in predictions)
+    malformed, freely = sum(one.malformed for one in predictions), any(one.written for one in predictions)
+    given = ungrounded + sum(len(one.spans) for one in predicted if isinstance(one, Extraction))
+    return Report(
+        name=of.name,
+        kind=of.kind,
+        n=len(gold),
+        metrics={
+            **measured.metrics,
+            **({"calibration_error": reliable.error} if reliable.bins else {}),
+            **({"malformed": malformed / len(gold)} if freely else {}),
+            **({"ungrounded": ungrounded / max(given, 1)} if freely and of.kind in ("extract", "read") else {}),
+        },
+        per_label_by=measured.per_label,
+        abstention=measured.abstention,
+        mistakes=count_by_kind(mistakes_of(of.kind, gold, predicted)),
+        confusion=measured.confusion,
+        reliability=reliable,
+        intervals={name: interval(counts) for name, counts in measured.counts.items()} if intervals else {},
+        by_length=_by_length(of, predicted),
+        failed=sum(bool(one.error) for one in predictions),
+        first_error=next((one.error for one in predictions if one.error), ""),
+        seconds=sum(one.seconds for one in predictions),
+    )
 
 
-def _scores(
-    gold: Sequence[Result], predicted: Sequence[Result]
-) -> tuple[dict[str, float], dict[str, Score], Score | None]:
-    if isinstance(gold[0], Extraction):
-        wanted, given = _only(Extraction, gold), _only(Extraction, predicted)
-        offset, string = offset_f1(wanted, given), string_f1(wanted, given)
-        metrics = {
-            "offset_f1": offset.micro.f1,
-            "string_f1": string.micro.f1,
-            "precision": offset.micro.precision,
-            "recall": offset.micro.recall,
-            "macro_f1": offset.macro_f1,
-            "string_macro_f1": string.macro_f1,
-        }
-        return metrics, offset.per_label, None
-    scores = class_scores(_only(Classification, gold), _only(Classification, predicted))
-    metrics = {"accuracy": scores.accuracy, "macro_f1": scores.f1.macro_f1, "micro_f1": scores.f1.micro.f1}
-    return metrics, scores.f1.per_label, scores.abstention
-
-
-def _only(kind: type[R], results: Sequence[Result]) -> list[R]:
-    return [result for result in results if isinstance(result, kind)]
+def _by_length(of: EvalSet, predicted: Sequence[Result]) -> tuple[LengthBin, ...]:
+    """Return the headline of equally many texts each, from the shortest to the longest."""
+    order = sorted(range(len(predicted)), key=lambda i: len(of.examples[i].text))
+    bins = min(_LENGTHS, len(order) // _FEWEST_TEXTS)
+    found = []
+    for i in range(bins):
+        chosen = order[i * len(order) // bins : (i + 1) * len(order) // bins]
+        lengths = [len(of.examples[k].text) for k in chosen]
+        some = measure(of.kind, [of.examples[k].gold for k in chosen], [predicted[k] for k in chosen])
+        found.append(LengthBin(min(lengths), max(lengths), len(chosen), some.metrics[HEADLINES[of.kind]]))
+    return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from seqgpt.errors import GroundingError, LabelError
 from seqgpt.grounding import Mention, ground, mention_list
@@ -13,6 +13,20 @@ from seqgpt.tasks import AtomicTask
 
 Gold = Mapping[str, Sequence[Mention]] | Sequence[str] | str | Result
 """A gold answer: ``{label: [mention, …]}``, a list of labels, one label, or a result."""
+
+
+class Read(NamedTuple):
+    """An answer that was read leniently.
+
+    Attributes:
+        result: What could be read.
+        malformed: Something could not be read, was said twice or not at all, or names what was not asked.
+        ungrounded: How many of the strings that it gives as spans are not in the text; they are not in ``result``.
+    """
+
+    result: Result
+    malformed: bool
+    ungrounded: int
 
 
 class Template(Protocol):

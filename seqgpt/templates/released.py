@@ -29,7 +29,7 @@ from seqgpt.grounding import by_label, locate
 from seqgpt.rendered import Mark, Rendered
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
-from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
+from seqgpt.templates.base import Gold, Read, gold_labels, gold_spans, gold_strings
 
 GEN = Mark("[GEN]")
 SEPARATOR, LINE_END = "\t", "\n"
@@ -69,12 +69,16 @@ class ReleasedTemplate:
 
     def parse(self, task: AtomicTask, answer: str, text: str) -> Result:
         """Read an answer, forgiving: what cannot be used is left out, and a warning says so."""
+        return self.read(task, answer, text).result
+
+    def read(self, task: AtomicTask, answer: str, text: str) -> Read:
+        """Read an answer as :meth:`parse` does, and count what is left out."""
         if task.kind == "extract":
-            return _parse_extraction(task, str(answer), text)
-        return _parse_classes(task, str(answer), text)
+            return _read_extraction(task, str(answer), text)
+        return _read_classes(task, str(answer), text)
 
     def _check_lines(self, task: AtomicTask, strings: dict[str, list[str]], answer: str) -> None:
-        read, _ = _read(task, answer, None)
+        read, *_ = _lines(task, answer, None)
         if read != strings:
             lost = (
                 f"span {string!r} of {label!r}"
@@ -121,34 +125,42 @@ def _write(strings: list[str]) -> str:
     return SEPARATOR.join(strings) or NONE
 
 
-def _parse_extraction(task: AtomicTask, answer: str, text: str) -> Extraction:
-    strings, unknown = _read(task, answer, text)
+def _read_extraction(task: AtomicTask, answer: str, text: str) -> Read:
+    strings, unknown, repeated = _lines(task, answer, text)
+    malformed, ungrounded = bool(unknown) or repeated, 0
     spans: list[Span] = []
     warnings = [f"the model answered {line!r}, which is none of the labels." for line in unknown]
     for label in task.labels:
         if label not in strings:
             warnings.append(f"the model did not answer {label!r}: it is taken as absent.")
+            malformed = True
             continue
         found, lost = locate(label, strings[label], text)
         spans += found
+        strange = [string for string in lost if string not in text]
+        ungrounded += len(strange)
+        malformed |= len(strange) < len(lost)
         for string in dict.fromkeys(lost):
             why = "more often than it stands in the text" if string in text else "which is not in the text"
             warnings.append(f"the model answered {string!r} for {label!r}, {why}.")
-    return Extraction.of(text, task, tuple(spans), warnings=tuple(warnings), raw=answer)
+    result = Extraction.of(text, task, tuple(spans), warnings=tuple(warnings), raw=answer)
+    return Read(result, malformed, ungrounded)
 
 
-def _read(task: AtomicTask, answer: str, text: str | None) -> tuple[dict[str, list[str]], list[str]]:
-    """Read the strings of each label that is answered, and the lines that name no label."""
+def _lines(task: AtomicTask, answer: str, text: str | None) -> tuple[dict[str, list[str]], list[str], bool]:
+    """Read the strings of each label that is answered, lines that name no label, and whether one is answered twice."""
     strings: dict[str, list[str]] = {}
-    unknown = []
+    unknown: list[str] = []
+    repeated = False
     for named, words in _cut(task, answer):
         found = list(_strings(words, text))
         label = named or _single_label(task, words, any(string in (text or "") for string in found))
         if label is None:
             unknown.append(words.strip())
         else:
+            repeated |= label in strings
             strings.setdefault(label, []).extend(found)
-    return strings, unknown
+    return strings, unknown, repeated
 
 
 def _single_label(task: AtomicTask, words: str, grounded: bool) -> str | None:
@@ -185,7 +197,7 @@ def _strings(words: str, text: str | None) -> Iterator[str]:
                 yield part.strip()
 
 
-def _parse_classes(task: AtomicTask, answer: str, text: str) -> Classification:
+def _read_classes(task: AtomicTask, answer: str, text: str) -> Read:
     words = list(_class_words(task, answer))
     named = list(dict.fromkeys(word for word in words if word in task.labels))
     warnings = [
@@ -198,7 +210,9 @@ def _parse_classes(task: AtomicTask, answer: str, text: str) -> Classification:
         named = named[:1]
     if not named and not (task.none or task.multi_label):
         warnings.append("the model named no label where one was asked.")
-    return Classification.of(text, task, tuple(named), warnings=tuple(warnings), raw=answer)
+    result = Classification.of(text, task, tuple(named), warnings=tuple(warnings), raw=answer)
+    once = len(words) == 1 or (task.multi_label and bool(named) and len(words) == len(named))
+    return Read(result, bool(warnings) or not once, 0)
 
 
 def _class_words(task: AtomicTask, answer: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgpt.evaluation.metrics import offset_f1
+from seqgpt.evaluation.scoring import offset_f1
 from seqgpt.evaluation.threshold import CANDIDATES, best_threshold, mean_f1
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from seqgpt import RunError, Trainer
+from seqgpt.run_lock import LOCK_FILE, is_empty, run_lock
 from seqgpt.training.checkpoints import SAVING
-from seqgpt.training.run_lock import LOCK_FILE, is_empty, run_lock
 from tests.training.conftest import make_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOLDER = """\
 import sys, time
 from pathlib import Path
-from seqgpt.training.run_lock import run_lock
+from seqgpt.run_lock import run_lock
 
 with run_lock(Path(sys.argv[1])):
     print("held", flush=True)

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from seqgpt import cli
-from seqgpt.cli import main
+from seqgpt.cli import main, predict
 from seqgpt.composite import Record
 from seqgpt.results import Classification, Extraction, result_from_dict
 from tests.training.conftest import EIGHT, make_model
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LINE = '{"text": "Tim Cook visited Shanghai."}\n'
 EXTRACT = ["--task", "extract", "--labels", "person,place"]
 
@@ -172,7 +171,7 @@ def test_notes_are_given_back_and_a_lone_byte_order_mark_is_a_blank_line(model, 
 
 
 def test_many_lines_are_answered_in_order(model, stdin, capfd, monkeypatch):
-    monkeypatch.setattr(cli, "_PREDICT_AT_ONCE", 4)
+    monkeypatch.setattr(predict, "_PREDICT_AT_ONCE", 4)
     stdin("".join(f'{{"text": "{"x" * i}"}}\n' for i in range(1, 11)))
     assert main(["predict", *EXTRACT, "--input", "-", "--batch-size", "3"]) == 0
     out, err = capfd.readouterr()
@@ -272,7 +271,7 @@ def test_a_text_that_is_too_long(model, capfd):
 
 
 def test_a_line_that_is_too_long_is_found_before_any_is_answered(model, stdin, capfd, monkeypatch):
-    monkeypatch.setattr(cli, "_PREDICT_AT_ONCE", 1)
+    monkeypatch.setattr(predict, "_PREDICT_AT_ONCE", 1)
     stdin(LINE + "\n" + json.dumps({"text": "so many words " * 500}) + "\n")
     said = complaint(capfd, "predict", *EXTRACT, "--max-length", "error", "--input", "-")
     assert said.startswith("standard input, line 3: text and labels have ")
@@ -300,7 +299,6 @@ def test_a_model_that_was_never_trained_says_so(tmp_path, capfd):
         (["predict", "--threshold", "2", "x"], "'2' is no probability from 0 up, below 1"),
         (["evaluate", "--threshold", "high", "--recipes", "trec"], "'high' is no probability from 0 up, below 1"),
         (["evaluate", "--limit", "-1", "--recipes", "a"], "'-1' is not a number of 1 or more"),
-        (["evaluate"], "the following arguments are required: --recipes"),
         (["prdict"], "invalid choice: 'prdict'"),
         (["predict", "--no\nsuch"], "unrecognized arguments: --no such"),
     ],
@@ -332,7 +330,7 @@ def test_an_interruption(monkeypatch, capfd):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_questions", interrupted)
+    monkeypatch.setattr(predict, "_questions", interrupted)
     assert main(["predict", "x"]) == 130
     assert "interrupted." in capfd.readouterr().err
 
@@ -353,72 +351,6 @@ def test_a_reader_that_has_seen_enough(folder):
     )
     os.close(write)
     assert (done.returncode, done.stderr.decode()) == (0, "")
-
-
-def test_evaluate(model, tmp_path, capfd):
-    path = tmp_path / "report.json"
-    assert main(["evaluate", "--recipes", "sample", "--limit", "8", "--baselines", "--output", str(path)]) == 0
-    out, err = capfd.readouterr()
-    header, _, *rows = out.splitlines()
-    assert header.startswith("| data set | n | metric |")
-    assert {row.split("|")[1].strip() for row in rows} == {"sample (extract)", "sample (classify)"}
-    assert "examples" in err
-    report = json.loads(path.read_text(encoding="utf-8"))
-    assert (report["model"], report["split"], report["limit"]) == (str(model), "test", 8)
-    assert report["info"]["template"] == "seqgpt-marks-4"
-    assert sum(one["n"] for one in report["data_sets"]) == 8
-    assert all({"metrics", "per_label", "baselines"} <= one.keys() for one in report["data_sets"])
-    assert all(one["baselines"] for one in report["data_sets"])
-
-
-def test_evaluate_a_file(model, tmp_path, capfd, eight_lines):
-    assert main(["evaluate", "--recipes", str(eight_lines), "--baselines"]) == 0
-    assert len(capfd.readouterr().out.splitlines()) == 4
-
-
-def test_the_table_is_there_even_if_the_report_cannot_be_written(model, tmp_path, capfd, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "report.json"
-    monkeypatch.setattr(Path, "write_text", full)
-    assert main(["evaluate", "--recipes", "sample", "--limit", "1", "--output", str(path)]) == 2
-    out, err = capfd.readouterr()
-    assert out.startswith("| data set |")
-    assert "No space left on device" in err.splitlines()[-1]
-    assert not path.exists()
-
-
-def test_rows_that_cannot_be_evaluated(model, tmp_path, capfd, eight_lines):
-    path = tmp_path / "more.jsonl"
-    path.write_text(eight_lines.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
-    said = complaint(capfd, "evaluate", "--recipes", f"{eight_lines},{path}")
-    assert "more.jsonl, line 9: key 'text' is missing" in said
-    assert main(["evaluate", "--recipes", f"{eight_lines},{path}", "--on-bad-row", "skip"]) == 0
-    out, err = capfd.readouterr()
-    assert len(out.splitlines()) == 6
-    assert f"{path}: 1 rows skipped: {path}, line 9: key 'text' is missing" in err
-    path.write_text("{}\n", encoding="utf-8")
-    assert main(["evaluate", "--recipes", str(path), "--on-bad-row", "skip"]) == 2
-    assert "every row was skipped" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--recipes", "cluner"], "Did you mean 'cluener'?"),
-        (["--recipes", "a,,b"], "--recipes is 'a,,b': give names separated by commas"),
-        (["--recipes", "none.jsonl"], "cannot read none.jsonl"),
-        (["--recipes", "sample", "--output", "no/such/report.json"], "there is no such folder. Make it first."),
-        (["--recipes", "sample", "--limit", "1", "--output", "."], "cannot write .: Is a directory"),
-    ],
-)
-def test_wrong_evaluations(model, capfd, monkeypatch, tmp_path, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    assert main(["evaluate", *arguments]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert message in err.splitlines()[-1]
 
 
 @pytest.fixture
@@ -454,7 +386,10 @@ def test_train(run_config, tmp_path, capfd):
     assert out == f"{tmp_path}/run\n"
     assert "Writing model shards" not in err
     assert (tmp_path / "run" / "metrics.json").is_file()
-    assert "finished: use its model" in complaint(capfd, "train", str(run_config), "training.learning_rate=1e-3")
+    assert main(["train", str(run_config), "training.learning_rate=1e-3"]) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{tmp_path}/run\n"
+    assert "run is finished: its model is opened" in err
     assert "holds another run, which differs in training.learning_rate" in complaint(capfd, "train", str(run_config))
     assert main(["predict", *EXTRACT, "--model", f"{tmp_path}/run", "x"]) == 0
 

@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 
 from seqgpt.data.tags import ground_tags
 from seqgpt.errors import DataError
-from seqgpt.evaluation.metrics import Score, class_scores, offset_f1, string_f1
+from seqgpt.evaluation.scoring import Score, class_scores, offset_f1, string_f1
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask
 

@@ -1,4 +1,4 @@
-"""One run at a time in a directory."""
+"""One process at a time in a directory, be it a run or an evaluation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ LOCK_FILE = "_run.lock"
 
 
 @contextmanager
-def run_lock(directory: Path, *, taken: bool = True) -> Iterator[None]:
+def run_lock(directory: Path, *, taken: bool = True, what: str = "output_dir") -> Iterator[None]:
     """Keep other runs out of a directory. The system releases the lock of a process that is killed.
 
     Args:
         directory: The directory; it is there.
         taken: Whether this process takes the lock; of several of one run, only one does.
+        what: What the directory is called in the message.
 
     Raises:
         RunError: If another process has it.
@@ -37,7 +38,7 @@ def run_lock(directory: Path, *, taken: bool = True) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise RunError(
-            f"output_dir {str(directory)!r} is in use by {_holder(path)}: wait for it, end it, or choose another one."
+            f"{what} {str(directory)!r} is in use by {_holder(path)}: wait for it, end it, or choose another one."
         ) from error
     try:
         path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
