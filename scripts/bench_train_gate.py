@@ -6,7 +6,8 @@ Tiny models of random weights and bundled examples, several tasks on one text am
 an example by itself behind its prompt, with no mask and no positions, through a model as transformers makes it.
 
     trained       what training computes: on a CPU block by block, where the model does that; against plain rows
-    packed        rows of several examples and stems that they share under a mask, as on a GPU, against plain rows
+    packed        rows of several examples and stems that they share under a mask, against plain rows
+    kernel        one row of all of them, as one kernel computes it on a GPU, against plain rows; here by its reference
     shared        tasks on one text that share it, against the same tasks each with a text of its own
     selective     logits at the answers only, against those of all positions
     accumulated   two halves of a batch, against the batch
@@ -43,7 +44,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from seqgpt import AtomicTask, Example, SeqGPT, Trainer, TrainingArguments
 from seqgpt.data.sample import load_sample
-from seqgpt.engine.tree import TreeBatch, join_rows
+from seqgpt.engine.tree import TreeBatch
 from seqgpt.templates.marks import MARKS, NONE
 from seqgpt.tokenizer import train_tokenizer
 from seqgpt.training.collate import NO_OPTION, answer_loss
@@ -134,20 +135,28 @@ def _check_family(family: str) -> list[Check]:
     found = packed()
     with _trained(model):
         trained = packed()
-    checks = []
-    for name, one, other in (
+    compared = [
         ("trained", trained, expected),
         ("packed", found, expected),
         ("shared", found, packed(share_stems=False)),
         ("selective", found, packed(selective=False)),
-    ):
+    ]
+    if family != "bloom":  # which no kernel computes
+        with _by_kernel(model):
+            compared.append(("kernel", packed(), expected))
+    checks = []
+    for name, one, other in compared:
         checks.append(Check(name, family, "logits, fp32", _off(one.logits, other.logits), FP32))
         checks.append(Check(name, family, "gradients, fp32", _gradients_off(one, other), FP32))
     with torch.autocast("cpu", torch.bfloat16):
         stock_bf16, rows_bf16 = plain(), packed()
         with _trained(model):
             blocks_bf16 = packed()
-    for name, one in (("trained", blocks_bf16), ("packed", rows_bf16)):
+        found_bf16 = [("trained", blocks_bf16), ("packed", rows_bf16)]
+        if family != "bloom":
+            with _by_kernel(model):
+                found_bf16.append(("kernel", packed()))
+    for name, one in found_bf16:
         logits = _rms(one.logits - expected.logits) / _rms(stock_bf16.logits - expected.logits)
         checks.append(Check(name, family, "logits, bf16 / stock bf16", logits, BF16))
         off, stock_off = (_rms(_flat(both) - _flat(expected)) for both in (one, stock_bf16))
@@ -193,13 +202,26 @@ def _trained(model: SeqGPT) -> Iterator[None]:
         model.forward.unpack()
 
 
+@contextmanager
+def _by_kernel(model: SeqGPT) -> Iterator[None]:
+    """Compute as a Trainer does on a GPU."""
+    model.forward.packing = "flex"
+    reason = model.forward.pack()
+    if reason:
+        sys.exit(f"bench_train_gate: {reason}")
+    try:
+        yield
+    finally:
+        model.forward.unpack()
+        model.forward.packing = None
+
+
 def _packed(
     seqgpt: SeqGPT, examples: Sequence[Encoded], none: int, *, share_stems: bool = True, selective: bool = True
 ) -> Computed:
     """Compute all examples in packed rows, as training does."""
     trees = [example.tree for example in examples]
-    batch = seqgpt.forward.batch(trees, row_tokens=ROW_TOKENS, share_stems=share_stems)
-    batch = join_rows(batch) if seqgpt.forward.packs else batch
+    batch = seqgpt.forward.packed(seqgpt.forward.batch(trees, row_tokens=ROW_TOKENS, share_stems=share_stems))
     spots = _spots(examples, batch)
     keep = torch.zeros_like(batch.node, dtype=torch.bool)
     keep[tuple(torch.tensor(spots).T)] = True

@@ -14,7 +14,10 @@ import torch
 from seqgpt import Classification, Example, Extraction, Result, SeqGPTError
 from seqgpt.configs import config_dir
 from seqgpt.data.sample import load_sample
-from seqgpt.evaluation.compare import compare, to_table
+from seqgpt.evaluation.baselines import fit_baselines
+from seqgpt.evaluation.evaluation import run_evaluation
+from seqgpt.evaluation.sets import open_sets
+from seqgpt.evaluation.tables import headline_table
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import SETTINGS_FILE
 from seqgpt.runs.config import load_run_config
@@ -57,7 +60,8 @@ def _show(model: SeqGPT) -> None:
     print("Held-out texts, as the model answers them, and the gold answers:\n")
     _answers(model, _choice(load_sample("test"), _SHOWN))
     print("All held-out texts, in percent, beside trivial baselines:\n")
-    print(to_table(compare(model, ["sample"], baselines=True)))
+    sets = open_sets(["sample"])
+    print(headline_table(run_evaluation({"model": model}, sets, rivals=fit_baselines(sets))))
     print(
         f"\nSo much a model of this size learns from {len(load_sample('train'))} examples and nothing else.\n"
         "configs/train/real_cpu.yaml trains on real data; see README.md for your own labels.\n"

@@ -43,6 +43,14 @@ class Fingerprint(NamedTuple):
                 return f"its weight {name!r} differs"
         return ""
 
+    def digest(self) -> str:
+        """Return a short name that another model has not; one that was opened in another number type has another."""
+        known = hashlib.sha256(self.vocabulary.encode())
+        for name, values in sorted(self.weights.items()):
+            known.update(name.encode())
+            known.update(values.numpy().tobytes())
+        return known.hexdigest()[:16]
+
     def write(self, file: Path) -> None:
         """Write the fingerprint as safetensors."""
         save_file(self.weights, file, {"dtype": self.dtype, "vocabulary": self.vocabulary})

@@ -24,6 +24,7 @@ from seqgpt.engine.answering import Answering
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.int8 import is_quantized, quantize
+from seqgpt.engine.nf4 import is_nf4, quantize_nf4
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.reading import Reader
 from seqgpt.engine.sequential import SequentialDecoder
@@ -217,8 +218,8 @@ class SeqGPT:
         Raises:
             ModelError: If there is no such folder, and none can be made.
         """
-        if self.int8 and self.adapter is None:
-            raise ModelError("8-bit weights are not saved: save the model before to_int8().")
+        if self.quantized and self.adapter is None:
+            raise ModelError(f"{self.quantized} weights are not saved: save the model before to_{self.quantized}().")
         path = expand(path)
         make_folder(path)
         if self.adapter is not None:
@@ -264,7 +265,7 @@ class SeqGPT:
             The model itself.
 
         Raises:
-            ModelError: If the model has an adapter already, has 8-bit weights, is saved nowhere, or lacks such layers.
+            ModelError: If the model has an adapter already, rounded weights, no such layers, or is saved nowhere.
             ConfigError: If a value is out of its range.
         """
         names = (
@@ -331,16 +332,18 @@ class SeqGPT:
         """
         if self.adapter is None:
             raise ModelError("the model has no adapter to merge: add_lora() or load_adapter(folder) first.")
-        if self.int8:
-            raise ModelError("8-bit weights take no adapter: open it again, merge_adapter(), and then to_int8().")
+        if self.quantized:
+            again = f"open it again, merge_adapter(), and then to_{self.quantized}()"
+            raise ModelError(f"{self.quantized} weights take no adapter: {again}.")
         self.adapter.merge()
         self.adapter = self.source = None
         self._forget_layers()
         return self
 
     def _check_takes_adapter(self, call: str) -> None:
-        if self.int8:
-            raise ModelError(f"8-bit weights take no adapter: open the model again, {call}, and then to_int8().")
+        if self.quantized:
+            again = f"open the model again, {call}, and then to_{self.quantized}()"
+            raise ModelError(f"{self.quantized} weights take no adapter: {again}.")
 
     def _forget_layers(self) -> None:
         """Forget what holds layers of the model that are others now."""
@@ -473,8 +476,8 @@ class SeqGPT:
         for asked in next(task.steps(text)):
             longest_label = max(len(label.encode()) for label in asked.labels)
             longest = len(self.template.prompt(asked, text).encode()) + longest_label + _MARKS_OF_A_BRANCH
-            if longest > self._reader.most(asked, max_length):
-                self._reader.parts(text, asked, max_length)
+            if longest > self.reader.most(asked, max_length):
+                self.reader.parts(text, asked, max_length)
 
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
@@ -574,9 +577,24 @@ class SeqGPT:
         Raises:
             ModelError: If the model is not on a CPU, or the installed PyTorch cannot do it.
         """
-        if not self.int8:
+        if not self.quantized:
             _ = self.forward  # tested while it computes exactly
             quantize(self.model, keep=self.adapter.layers if self.adapter else ())
+        return self
+
+    def to_nf4(self) -> SeqGPT:
+        """Compute with 4-bit weights from now on (QLoRA), which take about a seventh of the memory, and more time.
+
+        The model can then be neither trained nor saved; but an adapter that it has can, and stays as it is.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ModelError: If bitsandbytes is not installed.
+        """
+        if not self.quantized:
+            quantize_nf4(self.model, keep=self.adapter.layers if self.adapter else ())
         return self
 
     @contextmanager
@@ -590,23 +608,29 @@ class SeqGPT:
             self.model.train(was_training)
 
     def info(self) -> dict[str, Any]:
-        """Return what this model is: architecture, size, template, layout of its computation."""
+        """Return what this model is: architecture, size, template, layouts of its computation, and why these."""
+        training_layout, slow = self.forward.find_training_layout()
+        notes = [
+            self.forward.note,
+            f"{slow}; batches of training are padded rows, which takes more time." if slow else "",
+        ]
         return {
             "architecture": self.model.config.model_type,
             "parameters": self._parameters,
-            "dtype": "int8" if self.int8 else str(self.model.dtype).removeprefix("torch."),
+            "dtype": self.quantized or str(self.model.dtype).removeprefix("torch."),
             "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "threshold": self.threshold,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,
-            "notes": [self.forward.note] if self.forward.note else [],
+            "training_layout": training_layout,
+            "notes": list(filter(None, notes)),
         }
 
     @property
-    def int8(self) -> bool:
-        """Whether the model computes with 8-bit weights."""
-        return is_quantized(self.model)
+    def quantized(self) -> str:
+        """What the weights are rounded to, ``"int8"`` or ``"nf4"``; empty if they are not."""
+        return "int8" if is_quantized(self.model) else "nf4" if is_nf4(self.model) else ""
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -629,10 +653,11 @@ class SeqGPT:
     @cached_property
     def _answering(self) -> Answering:
         decoder = Decoder if isinstance(self.template, MarksTemplate) else SequentialDecoder
-        return Answering(self._reader, decoder(self.forward, self.vocabulary, self.max_positions))
+        return Answering(self.reader, decoder(self.forward, self.vocabulary, self.max_positions))
 
     @cached_property
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """What decides how much of a text is read at once."""
         return Reader(self._plan, self.vocabulary, self.max_positions)
 
     def _plan(self, text: str, task: AtomicTask, like: Plan | None = None) -> Plan:

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    StrictDataclassError,
+)
 from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
@@ -36,6 +42,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _FORMAT = 1
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _PICKLES = "pytorch_model*.bin"
+_PATIENCE = 5  # seconds for the hub to answer at all
 
 
 class Settings(NamedTuple):
@@ -217,14 +224,27 @@ def fetch_settings(model_id: str, revision: str | None = None) -> Source:
         ModelError: If there is no such model.
     """
     options: dict[str, Any] = {} if revision is None else {"revision": revision}
+    copied = not _answers(model_id, revision)
     try:
-        return Source(model_id, Path(hf_hub_download(model_id, SETTINGS_FILE, revision=revision)), options)
+        file = hf_hub_download(model_id, SETTINGS_FILE, revision=revision, local_files_only=copied)
+        return Source(model_id, Path(file), options)
     except LocalEntryNotFoundError:
         return Source(model_id, None, {**options, "local_files_only": True})
     except EntryNotFoundError:
         return Source(model_id, None, options)
     except Exception as error:  # OSError, ValueError, and several that are neither
         raise cannot_open(model_id, error) from error
+
+
+def _answers(model_id: str, revision: str | None) -> bool:
+    """Tell whether the hub answers. A download would ask six times, for 23 seconds, whether a name is known."""
+    try:
+        get_hf_file_metadata(hf_hub_url(model_id, SETTINGS_FILE, revision=revision), timeout=_PATIENCE)
+    except (HfHubHTTPError, HFValidationError):
+        return True  # also that there is no such file, or no such model
+    except Exception:  # of several libraries: no network, no answer in time, or the hub is switched off
+        return False
+    return True
 
 
 def read_settings(file: Path) -> Settings:

@@ -49,22 +49,23 @@ class YamlFile:
         if not isinstance(self.values, dict):
             raise ConfigError(f"{path}: expected lines of the form 'key: value' at the top level, such as 'name: …'.")
         self._lines = dict(reversed([*keys, *inner]))
-        self._inside = ""
+        self._inside: tuple[str, ...] = ()
         for key, _ in keys:
             if key not in known:
                 moved = f" Did you mean {below[key]!r}?" if below and key in below else ""
                 self.problem(key, f"unknown key {key!r}", moved or did_you_mean(key, known) or " Leave it out.")
         self._check_repeats([*keys, *inner])
 
-    def part(self, inside: str, values: dict[str, Any]) -> YamlFile:
+    def part(self, inside: str | Sequence[str], values: dict[str, Any]) -> YamlFile:
         """Return a part of the file as if it were a whole one; its problems are problems of the file.
 
         Args:
-            inside: The key below which it stands; keys that are not there are taken from the top level.
+            inside: The key below which it stands, or several, the first that has a line for what is wrong; keys that
+                are not there are taken from the top level.
             values: What it holds.
         """
         part = copy(self)
-        part.values, part._inside = values, inside
+        part.values, part._inside = values, (inside,) if isinstance(inside, str) else tuple(inside)
         return part
 
     def replace(self, key: str, value: Any) -> None:
@@ -88,7 +89,7 @@ class YamlFile:
 
     def problem(self, key: str, message: str, hint: str = "") -> None:
         """Note what is wrong with a key: a sentence without its full stop, and perhaps a "Did you mean"."""
-        lines = (self._lines.get(f"{self._inside}.{key}"), self._lines.get(key))
+        lines = (*(self._lines.get(f"{inside}.{key}") for inside in self._inside), self._lines.get(key))
         where = next((f" (line {line})" for line in lines if line), "")
         said = f"{message}{where}.{hint}"
         if said not in self._problems:  # a part may repeat what the top level has wrong

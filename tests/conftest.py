@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from seqgpt.data.root import find_data_root
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import DataError
+from tests.strategies import quick
 
 if TYPE_CHECKING:  # torch is loaded by the tests that need it, not by those of the text core
     from transformers import PreTrainedTokenizerBase
 
     from seqgpt.model import SeqGPT
+
+# Of all tests: machines are of many speeds, and no test asserts a time.
+settings.register_profile("quick", quick)
+settings.load_profile("quick")
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "qwen3": {"num_key_value_heads": 2, "head_dim": 8},

@@ -114,3 +114,29 @@ def classifications(draw: st.DrawFn) -> Classification:
 
 
 results = st.one_of(extractions(), classifications())
+
+
+@st.composite
+def extraction_pairs(draw: st.DrawFn, flat: bool = False) -> tuple[Extraction, Extraction]:
+    """Draw a gold and a predicted extraction of one text; flat ones have no overlapping spans of one label."""
+    text = draw(st.text("ab 人名", min_size=12, max_size=12).filter(str.strip))
+    task = AtomicTask.extract(draw(st.permutations(["x", "y", "z"])))
+    places = st.tuples(st.sampled_from(task.labels), st.integers(0, 11), st.integers(1, 5))
+    sides = []
+    for _ in range(2):
+        spans: list[Span] = []
+        for label, start, n in draw(st.lists(places, max_size=10)):
+            end = min(start + n, len(text))
+            if not (flat and any(s.label == label and s.start < end and start < s.end for s in spans)):
+                spans.append(Span(label, text[start:end], start, end, draw(st.sampled_from([0.3, 0.6, 0.9]))))
+        sides.append(Extraction.of(text, task, spans))
+    return sides[0], sides[1]
+
+
+@st.composite
+def classification_pairs(draw: st.DrawFn, multi_label: bool = False) -> tuple[Classification, Classification]:
+    """Draw a gold and a predicted classification of one text."""
+    task = AtomicTask.classify(["x", "y", "z"], multi_label=multi_label, none=not multi_label)
+    labels = st.lists(st.sampled_from(task.labels), max_size=3 if multi_label else 1, unique=True)
+    gold, predicted = (Classification.of("text", task, tuple(draw(labels))) for _ in range(2))
+    return gold, predicted

@@ -6,10 +6,16 @@ import pickle
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, PreTrainedTokenizerFast
 
 import seqgpt
@@ -176,7 +182,7 @@ def test_long_descriptions_are_read_in_groups(text, model):
     """Of an extraction, or several labels, each label is answered as if its group were asked alone."""
     spans, several = AtomicTask.extract(DESCRIBED), AtomicTask.classify(DESCRIBED, multi_label=True)
     for task in (spans, several):
-        asked = model._reader.groups(text, task, "chunk")
+        asked = model.reader.groups(text, task, "chunk")
         assert 1 < len(asked) < len(DESCRIBED)
         assert [label for group in asked for label in group.labels] == list(task.labels)
         result = model.predict(text, task)
@@ -425,6 +431,7 @@ def test_info_says_what_a_model_is(model):
         "threshold": 0.5,
         "max_positions": 512,
         "layout": "tree",
+        "training_layout": "blocks",
         "notes": [],
     }
     assert repr(model) == "SeqGPT(qwen3, 0.1M parameters, template 'seqgpt-marks-4')"
@@ -694,10 +701,40 @@ def test_unknown_templates_are_refused_before_weights_are_read(folder):
 # The hub, without a network
 
 
+@pytest.fixture(autouse=True)
+def _hub_that_answers(monkeypatch):
+    monkeypatch.setattr(model_files, "get_hf_file_metadata", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("said", [ConnectionError("no route"), OfflineModeIsEnabled("off"), TimeoutError("no answer")])
+def test_a_hub_that_does_not_answer_is_asked_once(said, monkeypatch):
+    asked, tried = recording(monkeypatch, "not in the cache"), []
+
+    def download(*_, local_files_only, **__):
+        tried.append(local_files_only)
+        raise LocalEntryNotFoundError("not there")
+
+    monkeypatch.setattr(model_files, "get_hf_file_metadata", raising(said))
+    monkeypatch.setattr(model_files, "hf_hub_download", download)
+    with pytest.raises(ModelError, match="check its spelling and the network"):
+        SeqGPT.from_pretrained("someone/a-model")
+    assert tried == [True]
+    assert asked == [("someone/a-model", None, True)]
+
+
+def test_what_the_hub_says_is_left_to_the_download(monkeypatch):
+    unknown = RepositoryNotFoundError("404", response=Mock())
+    monkeypatch.setattr(model_files, "get_hf_file_metadata", raising(unknown))
+    monkeypatch.setattr(model_files, "hf_hub_download", raising(unknown))
+    with pytest.raises(ModelError, match="check its spelling"):
+        SeqGPT.from_pretrained("someone/a-model")
+
+
 def test_a_model_on_the_hub_has_its_settings_read(folder, monkeypatch):
     asked = []
 
-    def download(model_id, name, *, revision):
+    def download(model_id, name, *, revision, local_files_only):
+        assert not local_files_only
         asked.append((model_id, name, revision))
         return str(folder / name)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from seqgpt.configs import config_dir
+from seqgpt.configs import find_config
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.yaml_file import YamlFile
 from seqgpt.yaml_section import read_section
@@ -91,17 +91,8 @@ def load_mixture_config(name_or_path: str | Path) -> MixtureConfig:
     Raises:
         ConfigError: If there is no such mixture, or its file is wrong; all problems are reported at once.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        known = sorted(file.stem for file in (config_dir() / "mixtures").glob("*.yaml"))
-        if str(name_or_path) not in known:
-            raise ConfigError(
-                f"unknown mixture {str(name_or_path)!r}.{did_you_mean(str(name_or_path), known)} "
-                f"Use one of {', '.join(known)}, or the path of a YAML file."
-            )
-        path = config_dir() / "mixtures" / f"{name_or_path}.yaml"
     fields = [one.name for one in dataclasses.fields(MixtureConfig)]
-    file = YamlFile(path, (*fields, *_OF_A_RUN))
+    file = YamlFile(find_config("mixtures", name_or_path, "mixture"), (*fields, *_OF_A_RUN))
     of_a_run = "mixture" in file.values
     if not of_a_run:
         for key in _OF_A_RUN:

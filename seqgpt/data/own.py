@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NO_LABEL = "O"  # of tags
+_NO_CLASS = {"None", "nan", ""}  # of rows that have none, which are refused one by one
 
 
 def read_dataset(
@@ -61,6 +62,8 @@ def read_dataset(
     """
     check_on_bad_row(on_bad_row, bad_rows)
     given, where = _given(data)
+    if not len(given):
+        raise DataError(f"{where} has no rows: give at least one.")
     names = given.schema.names if isinstance(given, pa.Table) else column_names(given)
     columns = _columns(names, column_mapping or {}, where)
     name, schema = _schema(columns, where)
@@ -91,12 +94,12 @@ def _given(data: Any) -> tuple[pa.Table | list[Mapping[str, Any]], str]:
     if kind == "datasets.Dataset":
         return table_of_dataset(data), "the data set"
     if kind == "pandas.DataFrame":
-        return data.to_dict("records"), "the frame"
+        return data.astype(object).where(data.notna(), None).to_dict("records"), "the frame"
     if isinstance(data, Mapping):  # a DatasetDict, or columns
         raise DataError(f"the data are a {kind}: give one split of it, or its rows as a list.")
     if isinstance(data, Iterable):
         rows = list(data)
-        if rows and all(isinstance(row, Mapping) for row in rows):
+        if all(isinstance(row, Mapping) for row in rows):
             return rows, "the list"
     raise DataError(f"the data are a {kind}: give a datasets.Dataset, a pandas frame, a list of rows, or a file.")
 
@@ -176,7 +179,7 @@ def _classes(rows: Rows, schema: Schema) -> list[str]:
             found.update(map(str, row[role] if isinstance(row[role], list) else [row[role]]))
         else:
             found.update(str(span["label"]) for span in row.get("spans") or () if isinstance(span, Mapping))
-    return sorted(found - {"None", "nan"})
+    return sorted(found - _NO_CLASS)
 
 
 def _language_of_tokens(rows: Rows) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -17,13 +18,15 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import DynamicCache, PreTrainedModel
 
+from seqgpt.engine import blocks, flex
 from seqgpt.engine.alibi import add_biases, take_biases
-from seqgpt.engine.blocks import ATTENTION, blocks_of
+from seqgpt.engine.flex_check import Laid, why_no_kernel
 from seqgpt.engine.int8 import is_quantized
 from seqgpt.engine.tree import PADDING, Tree, TreeBatch, additive, join_rows, lay_out, visible
 from seqgpt.errors import ModelError
 
 Layout = Literal["tree", "rows"]
+Packing = Literal["blocks", "flex"]
 
 # Both layouts are compared with plain rows, which sum in another order: equal to rounding. Well above fp32 noise (2e-7
 # relative) and far below a wrong mask.
@@ -41,7 +44,9 @@ class TreeForward:
         model: The model.
         layout: ``"tree"`` or ``"rows"``.
         note: Why the layout is not ``"tree"``; empty if it is.
-        packs: Batches of training are computed block by block, without padding: see :meth:`pack`.
+        packing: How :meth:`pack` lays batches of training out in one row: ``"blocks"``, computed one by one, or
+            ``"flex"``, computed by one kernel. None chooses by the device: blocks on a CPU, the kernel elsewhere.
+        packs: Batches of training are laid out so.
         whole: What is called in place of the model, if its weights are shared out among processes (FSDP2): only a call
             of all of it brings them together. None if the model has them.
 
@@ -59,7 +64,9 @@ class TreeForward:
         self._has_plain_head = self._head_is_plain()
         self.layout: Layout = "tree"
         self.note = ""
+        self.packing: Packing | None = None
         self.packs = False
+        self._why_unpacked: str | None = None  # not tried yet
         self.whole: nn.Module | None = None
         reason = self._why_no_trees()
         if reason:
@@ -88,22 +95,45 @@ class TreeForward:
         return lay_out(trees, row_tokens=row_tokens, share_stems=share_stems)
 
     def pack(self) -> str:
-        """Compute batches of training block by block from now on, if the model does that exactly.
+        """Lay batches of training out in one row without padding from now on, if the model computes that exactly.
 
         Returns:
             Why it does not; an empty string if it does.
         """
         if self.packs:
             return ""
+        self._why_unpacked = self._try_packing()
+        return self._why_unpacked
+
+    def _try_packing(self) -> str:
         before = self.model.config._attn_implementation
-        if self.layout == "rows" or before != "sdpa":
+        if self.layout == "rows":
+            return f"{self.model.config.model_type} computes no trees"
+        if before != "sdpa":
             return f"{self.model.config.model_type} computes attention by {before}, not by exchangeable functions"
-        self.model.set_attn_implementation(ATTENTION)
+        by_kernel = self._packing == "flex"
+        self.model.set_attn_implementation(flex.ATTENTION if by_kernel else blocks.ATTENTION)
         self.packs = True
-        reason = self._self_test("blocks", self._packed_logits)
+        reason = self._kernel_test() if by_kernel else self._self_test("blocks", self._packed_logits)
         if reason:
             self.unpack()
         return reason
+
+    @property
+    def _packing(self) -> Packing:
+        return self.packing or ("blocks" if self.device.type == "cpu" else "flex")
+
+    def find_training_layout(self) -> tuple[Layout | Packing, str]:
+        """Find out how batches of training are laid out, in one row or as all batches are, and why not in one row."""
+        if self.packs:
+            return self._packing, ""
+        why = self._why_unpacked
+        if self.whole is None:
+            why = self.pack()
+            self.unpack()
+        elif why is None:
+            why = "weights are shared out among processes, which would all have to try"
+        return (self.layout, why) if why else (self._packing, "")
 
     def unpack(self) -> None:
         """Compute attention again by transformers' own function."""
@@ -113,8 +143,13 @@ class TreeForward:
 
     def training_batch(self, trees: Sequence[Tree], row_tokens: int) -> TreeBatch:
         """Lay trees out to train on them: prompts share their stems, and rows are joined if the model packs."""
-        batch = self.batch(trees, row_tokens=row_tokens, share_stems=True)
-        return join_rows(batch) if self.packs else batch
+        return self.packed(self.batch(trees, row_tokens=row_tokens, share_stems=True))
+
+    def packed(self, batch: TreeBatch) -> TreeBatch:
+        """Return a batch as the model packs it: its rows joined to one, or as it is."""
+        if not self.packs:
+            return batch
+        return join_rows(batch, multiple_of=flex.TILE if self._packing == "flex" else 1)
 
     def start(self, batch: TreeBatch, keep: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Stepper]:
         """Run the first pass.
@@ -134,12 +169,14 @@ class TreeForward:
         """Return the model's arguments for a whole batch, on its device."""
         ids, positions, node = batch.input_ids, batch.position_ids, batch.node
         if batch.blocks:
-            return {
+            arguments = {
                 "input_ids": ids.to(self.device),
                 "position_ids": positions.to(self.device),
                 "attention_mask": torch.zeros(1, 1, 1, 1, device=self.device),  # or transformers would make a large one
-                "tree_blocks": blocks_of(batch, self.model.dtype, self.device),
             }
+            if self._packing == "flex":
+                return {**arguments, "tree_mask": flex.mask_of(batch, self.device)}
+            return {**arguments, "tree_blocks": blocks.blocks_of(batch, self.model.dtype, self.device)}
         return self.arguments(ids, positions, node, [batch.root, batch.stem], node, positions)
 
     def arguments(
@@ -213,7 +250,9 @@ class TreeForward:
     def _tolerance(self) -> float:
         if is_quantized(self.model):
             return _SELF_TEST_TOLERANCE_INT8
-        return _SELF_TEST_TOLERANCE.get(self.model.dtype, 1e-2)
+        kind = self.device.type
+        number = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.model.dtype
+        return _SELF_TEST_TOLERANCE.get(number, 1e-2)
 
     def _why_no_trees(self) -> str:
         """Return what keeps the model from computing trees, or an empty string."""
@@ -236,7 +275,8 @@ class TreeForward:
             0 if architecture in _TESTED else min(_FILLER, getattr(self.model.config, "max_position_embeddings", 0))
         )
         filler = [ids[5:8]] * (between // 3)  # branches, so that what is compared stands far from its prompt
-        trees = [Tree(ids[:5], [*filler, ids[5:8], ids[8:11]]), Tree(ids[4:7], [ids[7:10], ids[9:12]])]
+        # As many branches in both, all of one length: so their logits are a rectangle.
+        trees = [Tree(ids[:5], [*filler, ids[5:8], ids[8:11]]), Tree(ids[4:7], [*filler, ids[7:10], ids[9:12]])]
         was_training = self.model.training
         self.model.eval()
         try:
@@ -249,6 +289,16 @@ class TreeForward:
         if off <= self._tolerance:
             return ""
         return f"{architecture} computes {what} differently from plain rows (by {off:.1g})"
+
+    def _kernel_test(self) -> str:
+        """Compare a row that a kernel computes at once with padded rows; return what is wrong, or an empty string."""
+
+        def both_ways(trees: Sequence[Tree]) -> tuple[Laid, Laid]:
+            rows = self.batch(trees, share_stems=True)
+            row = self.packed(rows)
+            return (rows, self.inputs(rows)), (row, self.inputs(row))
+
+        return why_no_kernel(self.model, partial(self.run, use_cache=False), both_ways, self._tolerance)
 
     def _plain_logits(self, trees: Sequence[Tree]) -> Tensor:
         """Return the logits after each branch token as the model computes them by itself: no mask, no padding."""

@@ -39,7 +39,7 @@ def quantize(model: PreTrainedModel, keep: Collection[nn.Module] = ()) -> None:
     model.float()  # the inputs of 8-bit layers are rounded from float32
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Conv1D):
-            model.set_submodule(name, _linear(layer))
+            model.set_submodule(name, as_linear(layer))
     spared = {id(layer) for layer in (*model.get_output_embeddings().modules(), *keep)}
     names = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and id(layer) not in spared}
     with warnings.catch_warnings():
@@ -56,7 +56,7 @@ def is_quantized(model: PreTrainedModel) -> bool:
     return any(hasattr(layer, "_packed_params") for layer in model.modules())
 
 
-def _linear(layer: Conv1D) -> nn.Linear:
+def as_linear(layer: Conv1D) -> nn.Linear:
     """Return GPT-2's transposed kind of linear layer as an ordinary one."""
     inputs, outputs = layer.weight.shape
     linear = nn.Linear(inputs, outputs, dtype=layer.weight.dtype)

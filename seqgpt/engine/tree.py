@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 PADDING = -1
 
@@ -117,13 +118,20 @@ def lay_out(
     return TreeBatch(ids, positions, nodes, roots, stems, places)
 
 
-def join_rows(batch: TreeBatch) -> TreeBatch:
-    """Lay the rows of a batch end to end in one, without their padding, which is on the right."""
+def join_rows(batch: TreeBatch, *, multiple_of: int = 1) -> TreeBatch:
+    """Lay the rows of a batch end to end in one, without their padding, which is on the right.
+
+    Args:
+        batch: The batch.
+        multiple_of: Pad the row to a multiple of so many tokens.
+    """
     kept = batch.node != PADDING
     lengths = kept.sum(1).tolist()
     starts = [0, *accumulate(lengths)]
-    ids, positions, node, root, stem = (
-        numbers[kept][None] for numbers in (batch.input_ids, batch.position_ids, batch.node, batch.root, batch.stem)
+    padding = -starts[-1] % multiple_of
+    ids, positions = (pad(numbers[kept][None], (0, padding)) for numbers in (batch.input_ids, batch.position_ids))
+    node, root, stem = (
+        pad(numbers[kept][None], (0, padding), value=PADDING) for numbers in (batch.node, batch.root, batch.stem)
     )
     places = [[Place(0, starts[row] + p, starts[row] + b) for row, p, b in tree] for tree in batch.places]
     return TreeBatch(ids, positions, node, root, stem, places, tuple(lengths))

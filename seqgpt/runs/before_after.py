@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from seqgpt.evaluation.report import HEADLINES, by_kind, evaluate
+from seqgpt.evaluation.report import evaluate
+from seqgpt.evaluation.sets import HEADLINES, by_kind
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.whole_file import write_file

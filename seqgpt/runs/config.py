@@ -15,7 +15,8 @@
     lora: {r: 16, alpha: 32}       # an adapter is trained, and the model of model.path stays as it is
 
 Everything under ``training`` is an argument of ``seqgpt.TrainingArguments``; of ``mixture``, of
-``seqgpt.data.mixture.MixtureConfig``; of ``lora``, of ``LoraRun`` below.
+``seqgpt.data.mixture.MixtureConfig``; of ``lora``, of ``LoraRun`` below. ``lora: true`` is an adapter of the usual
+shape, ``lora: false`` none.
 
 A config can have stages, one run after the other, each of which begins with the model that the one before left. What
 stands at the top level holds for all of them, as far as a stage does not say otherwise:
@@ -26,6 +27,10 @@ stands at the top level holds for all of them, as far as a stage does not say ot
     stages:
       pretrain: {mixture: llm_labelled, training: {num_train_epochs: 1}}
       finetune: {mixture: everything, training: {learning_rate: 1.0e-5}}
+      custom: {data: {train: [mine.jsonl]}, training: {learning_rate: 3.0e-4}}
+
+A stage called ``custom`` trains an adapter of the usual shape, unless its ``lora``, or that of the top level, says
+otherwise (``lora: false``: all weights), or an earlier stage has one already, which is then trained on.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -106,10 +111,16 @@ class LoraRun(LoraConfig):
         alpha: See there.
         dropout: See there.
         target_modules: See there.
-        int8: Compute with 8-bit weights of the base while training, on a CPU.
+        quantize: Compute with weights of the base that are rounded, while training: ``int8``, to 8 bits, on a CPU;
+            ``nf4``, to 4 bits (QLoRA), with bitsandbytes.
     """
 
-    int8: bool = False
+    quantize: Literal["int8", "nf4"] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.quantize not in (None, "int8", "nf4"):
+            raise ConfigError(f"quantize is {self.quantize!r}: give int8 or nf4, or leave it out.")
 
 
 @dataclass(frozen=True)
@@ -168,9 +179,14 @@ def load_stages(path: str | Path, overrides: Sequence[str] = ()) -> list[RunConf
         ConfigError: With everything that is wrong at once.
     """
     file = _open(path, overrides, [*_RUN_KEYS, STAGES])
-    runs = [_run(part) for part in _parts(file)] or [_run(file)]
+    runs = read_stages(file)
     file.check()
     return runs
+
+
+def read_stages(file: YamlFile) -> list[RunConfig]:
+    """Read the runs of a config, in order, from a file or a part of one; what is wrong with them is noted in it."""
+    return [_run(part) for part in _parts(file)] or [_run(file)]
 
 
 def _open(path: str | Path, overrides: Sequence[str], known: Sequence[str]) -> YamlFile:
@@ -206,6 +222,8 @@ def _parts(file: YamlFile) -> Iterator[YamlFile]:
             merged["data"] = {key: value for key, value in (merged.get("data") or {}).items() if key != "train"}
         elif "train" in (stage.get("data") or {}):
             merged.pop("mixture", None)
+        if name == CUSTOM and merged.get("lora") is None:
+            merged["lora"] = True
         adapter = _of_one_adapter(file, where, stage, merged, adapter)
         directory = str(Path(output_dir) / str(name)) if isinstance(output_dir, str) and output_dir else output_dir
         yield file.part(where, merged | {"output_dir": directory, "model": model})
@@ -243,13 +261,22 @@ def _run(file: YamlFile) -> RunConfig:
             "training.replace_mentions", "'training.replace_mentions' is not possible with a mixture: leave it out"
         )
     made = _mixture(file, mixture) if mixes else None
-    lora = _lora(file, model) if file.values.get("lora") is not None else None
+    lora = _lora(file, model)
     return RunConfig(str(expand(output_dir)), ModelConfig(**model), DataConfig(**data), training, made, lora)
 
 
 def _lora(file: YamlFile, model: Mapping[str, Any]) -> LoraRun | None:
+    given = file.values.get("lora")
+    if given is None or given is False:
+        return None
     if not model.get("path"):
-        file.problem("lora", "'lora' needs model.path: an adapter belongs on a model that is there")
+        file.problem(
+            "lora",
+            "'lora' needs model.path: an adapter belongs on a model that is there. Say lora: false to train all "
+            f"weights, in a stage called {CUSTOM!r} too",
+        )
+    if given is True:
+        return LoraRun()
     try:
         return LoraRun(**read_section(file, "lora", LoraRun))
     except ConfigError as error:
@@ -266,7 +293,7 @@ def _of_one_adapter(file: YamlFile, where: str, stage: Mapping[str, Any], merged
             file.problem(
                 inner, f"{inner!r} comes too late: the adapter of the stage before is trained on; leave it out"
             )
-    return before or merged.get("lora") is not None
+    return before or merged.get("lora") not in (None, False)
 
 
 def _check_model(file: YamlFile, model: Mapping[str, Any]) -> None:
@@ -320,6 +347,8 @@ def _check_training(file: YamlFile, training: Mapping[str, Any], *, evaluates: b
 
 
 STAGES = "stages"
+CUSTOM = "custom"
+"""The stage that trains an adapter if nothing else is said."""
 _RUN_KEYS = [field.name for field in dataclasses.fields(RunConfig)]
 _OF_A_STAGE = [key for key in _RUN_KEYS if key not in ("output_dir", "model")]
 _SECTION_OF = {

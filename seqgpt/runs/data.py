@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +21,7 @@ from seqgpt.runs.config import DataConfig, RunConfig
 from seqgpt.runs.hold_out import hold_out
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.cut import Cutter
+from seqgpt.training.digest import digest_examples
 from seqgpt.training.lengths import most_tokens
 from seqgpt.training.say import say
 
@@ -75,8 +74,7 @@ def given_source(title: str, examples: Sequence[Example]) -> str:
 
     It looks like the name of a file, which is what such examples are like: they have no splits, and no recipe.
     """
-    content = "".join(json.dumps(example.to_dict(), ensure_ascii=False) for example in examples)
-    return f"{_GIVEN}/{hashlib.sha256(content.encode('utf-8')).hexdigest()[:16]}/{title}.jsonl"
+    return f"{_GIVEN}/{digest_examples(examples)}/{title}.jsonl"
 
 
 def read_data(config: RunConfig, seed: int, given: Named = MappingProxyType({})) -> RunData:
@@ -211,7 +209,7 @@ class _Fits:
     left_out: list[str]
 
     def to_train(self, what: str, examples: Named) -> Named:
-        most = most_tokens(self.model, self.arguments.max_length)
+        most = most_tokens(self.model, self.arguments.longest)
         cutter = Cutter(self.model.vocabulary, self.model.template, most, self.arguments.max_labels)
         problems = [_cannot_cut(cutter, example) for example in flat(examples)]
         if problems:

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from seqgpt.errors import ConfigError, RunError
+from seqgpt.run_lock import is_empty
 from seqgpt.runs.config import RunConfig, load_run_config
 from seqgpt.training.checkpoints import last_checkpoint
-from seqgpt.training.run_lock import is_empty
+from seqgpt.training.record import differences
 from seqgpt.training.say import say
 
 RUN_FILE = "run.yaml"
@@ -28,10 +29,7 @@ def where_to_go_on(directory: Path, config: RunConfig) -> Path | None:
     """
     if is_empty(directory):
         return None
-    if is_finished(config):
-        raise RunError(
-            f"output_dir {str(directory)!r} holds this run, finished: use its model, or delete it to run again."
-        )
+    is_finished(config)  # which says what else may lie there
     checkpoint = last_checkpoint(directory)
     if checkpoint:
         say(f"going on from {checkpoint}")
@@ -55,7 +53,7 @@ def is_finished(config: RunConfig) -> bool:
     except ConfigError as error:
         raise RunError(f"output_dir {str(directory)!r} holds a run that cannot be read: {error}") from error
     now = yaml.safe_load(config.to_yaml())
-    different = _differences(_movable(before), _movable(now))
+    different = differences(_movable(before), _movable(now))
     if different:
         raise RunError(
             f"output_dir {str(directory)!r} holds another run, which differs in {', '.join(different)}: "
@@ -69,10 +67,3 @@ def _movable(values: dict[str, Any]) -> dict[str, Any]:
     base, beside = values["model"]["path"], Path(values["output_dir"]).parent
     within = base and Path(base).parent == beside
     return values | {"output_dir": "", "model": values["model"] | {"path": Path(base).name if within else base}}
-
-
-def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [*before, *(key for key in now if key not in before)]
-        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{prefix}.{key}".lstrip("."))]
-    return [] if before == now else [f"{prefix} ({before!r}, now {now!r})"]

@@ -11,6 +11,7 @@ import transformers
 
 from seqgpt.data.mixture import left_out
 from seqgpt.data.source import short_names
+from seqgpt.engine.nf4 import check_nf4
 from seqgpt.errors import ConfigError, SeqGPTError
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
@@ -44,11 +45,6 @@ class Prepared:
     data: RunData
     mixture: MixtureSet | None
 
-    @property
-    def left_out(self) -> list[str]:
-        """What is not trained on, and why; sentences."""
-        return [*self.data.left_out, *(left_out(self.mixture.mixture) if self.mixture else [])]
-
 
 def prepare(
     config: RunConfig,
@@ -79,6 +75,7 @@ def prepare(
     mixture = _open_mixture(config, model, arguments)
     trainer = _make_trainer(model, arguments, mixture or data.train, data)
     _describe(trainer, config, data)
+    trainer.left_out = [*data.left_out, *(left_out(mixture.mixture) if mixture else [])]
     n_sources = len(mixture.stores) if mixture else len(config.data.train)
     n_examples, n_held_out = len(mixture or flat(data.train)), len(flat(data.held_out))
     say(f"{model!r}: {n_examples} examples of {n_sources} source(s), {n_held_out} held out")
@@ -130,6 +127,7 @@ def _make_trainer(
 def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments) -> MixtureSet | None:
     if not config.mixture:
         return None
+    say("all sources of the mixture are encoded, unless that was done before for this vocabulary and length")
     found = open_mixture(
         config.mixture,
         model,
@@ -137,7 +135,7 @@ def _open_mixture(config: RunConfig, model: SeqGPT, arguments: TrainingArguments
         augmentation=arguments.augmentation,
         data_root=config.data.root,
         on_bad_row=config.data.on_bad_row,
-        max_length=arguments.max_length,
+        max_length=arguments.longest,
         progress=arguments.process_index == 0,
     )
     if arguments.process_index:
@@ -159,13 +157,15 @@ def check_start(config: ModelConfig) -> None:
 
 
 def _check_lora(config: RunConfig) -> None:
-    """Refuse a second adapter, before any data is read."""
+    """Refuse a second adapter, and 4 bits without their package, before any data is read."""
+    if config.lora and config.lora.quantize == "nf4":
+        check_nf4()
     if config.lora and config.model.path:
         settings = find(config.model.path, revision=None, use_safetensors=True).settings
         if settings and read_settings(settings).adapter:
             raise ConfigError(
-                f"model.path {config.model.path!r} has an adapter already: leave lora out to train that one, or merge "
-                "it first, with `seqgpt merge`."
+                f"model.path {config.model.path!r} has an adapter already: leave lora out to train that one (say "
+                "lora: false in a stage called custom), or merge it first, with `seqgpt merge`."
             )
 
 
@@ -175,7 +175,7 @@ def _with_lora(model: SeqGPT, config: LoraRun | None, seed: int) -> SeqGPT:
         return model
     if model.adapter is None:
         model.add_lora(config.r, config.alpha, config.dropout, config.target_modules, seed=seed)
-    return model.to_int8() if config.int8 else model
+    return {None: lambda: model, "int8": model.to_int8, "nf4": model.to_nf4}[config.quantize]()
 
 
 def _start(config: ModelConfig, examples: Sequence[Example], seed: int) -> SeqGPT:

@@ -1,13 +1,13 @@
 """Running a config: data, model, training, and what is left in the run directory.
 
-The directory holds ``run.yaml`` (the config as it ran), ``training_arguments.json`` (all of them),
-``environment.json`` (versions), ``preflight.md`` (what it was about to do), the last ``save_total_limit`` checkpoints
-as ``checkpoint-*``, which stay after training too, and at the end the model, which ``SeqGPT.from_pretrained`` opens,
-``curves.png``, and ``README.md``, its card. If there was something to evaluate, the model is calibrated on it and has
-the threshold that was best for it; ``metrics.json`` says how good it is there, a little better than elsewhere, since
-the threshold was chosen on the same examples. It is written last: a run that has it is finished. Weights are
-safetensors; only checkpoints hold pickles, the state of optimizer and random generators that a run goes on from.
-Started again after an interruption, a run goes on from its last checkpoint.
+The directory holds ``run.yaml`` (the config as it ran) and what every ``Trainer`` leaves: ``training_arguments.json``
+(all of them), ``environment.json`` (versions), ``data.json`` (digests of the examples), ``preflight.md`` (what it was
+about to do), the last ``save_total_limit`` checkpoints as ``checkpoint-*``, which stay after training too, and at the
+end the model, which ``SeqGPT.from_pretrained`` opens, ``curves.png``, and ``README.md``, its card. If there was
+something to evaluate, the model is calibrated on it and has the threshold that was best for it; ``metrics.json`` says
+how good it is there, a little better than elsewhere, since the threshold was chosen on the same examples. It is written
+last: a run that has it is finished. Weights are safetensors; only checkpoints hold pickles, the state of optimizer and
+random generators that a run goes on from. Started again after an interruption, a run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,31 +18,27 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import Any, cast
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.mixture import to_table
 from seqgpt.evaluation.threshold import best_threshold, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
+from seqgpt.run_lock import run_lock
 from seqgpt.runs.before_after import measure, read_before, write_before
 from seqgpt.runs.before_after import to_table as before_after_table
 from seqgpt.runs.config import RunConfig
-from seqgpt.runs.curves import CURVES_FILE, draw_curves
 from seqgpt.runs.data import Named, RunData, check_sources
 from seqgpt.runs.directory import METRICS_FILE, RUN_FILE, is_finished, where_to_go_on
-from seqgpt.runs.preflight import PREFLIGHT_FILE, Preflight, preflight
 from seqgpt.runs.prepare import prepare
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.checkpoints import saved_or_told
-from seqgpt.training.environment import ENVIRONMENT_FILE, environment_json
-from seqgpt.training.run_lock import run_lock
+from seqgpt.training.output_directory import make_directory
+from seqgpt.training.preflight import Preflight, preflight
 from seqgpt.training.say import say
-from seqgpt.training.trainer import Trainer, make_directory
+from seqgpt.training.trainer import Trainer
 from seqgpt.whole_file import write_file
 
-ARGUMENTS_FILE = "training_arguments.json"
-"""All training arguments, those too that the config does not name."""
 MIXTURE_FILE = "mixture.md"
 BEFORE_AFTER_FILE = "before_after.md"
 
@@ -91,12 +87,12 @@ def dry_run(stages: Sequence[RunConfig]) -> Iterator[tuple[str, Preflight]]:
             training = stage.training | {"push_to_hub": False, "report_to": "none"}
             config = replace(stage, output_dir=str(Path(folder) / "run"), training=training)
             prepared = prepare(config, {}, config.arguments(), model=model)
-            yield Path(stage.output_dir).name, preflight(prepared.trainer, prepared.left_out)
+            yield Path(stage.output_dir).name, preflight(prepared.trainer)
         model = prepared.trainer.seqgpt
 
 
 def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqGPT:
-    """Run a config from its start, or from its last checkpoint.
+    """Run a config from its start, or from its last checkpoint; of a run that is finished, open the model.
 
     Args:
         config: The run.
@@ -104,13 +100,16 @@ def run_training(config: RunConfig, given: Named = MappingProxyType({})) -> SeqG
             a run it is always told what training changed.
 
     Raises:
-        RunError: If the output directory holds a finished run, another run, or something else, or a run is at work
-            there; or the loss is no number, or the disk full.
+        RunError: If the output directory holds another run, or something else, or a run is at work there; or the loss
+            is no number, or the disk full.
         DataError, ConfigError, ModelError: As reading data, config and model do.
     """
     directory = Path(config.output_dir)
     make_directory(directory)
     arguments = config.arguments()
+    if is_finished(config):
+        say(f"{config.output_dir} is finished: its model is opened")
+        return SeqGPT.from_pretrained(config.output_dir)
     with run_lock(directory, taken=arguments.process_index == 0):
         return _run(config, given, directory, arguments)
 
@@ -123,15 +122,8 @@ def _run(config: RunConfig, given: Named, directory: Path, arguments: TrainingAr
     if trainer.is_world_process_zero():
         with saved_or_told("the config", directory):
             write_file(directory / RUN_FILE, config.to_yaml())
-            write_file(directory / ARGUMENTS_FILE, json.dumps(cast(Any, arguments).to_dict(), indent=2) + "\n")
-            write_file(directory / ENVIRONMENT_FILE, environment_json())
             if prepared.mixture:
                 write_file(directory / MIXTURE_FILE, to_table(prepared.mixture.mixture))
-        if checkpoint is None:
-            report = preflight(trainer, prepared.left_out)
-            say(report.summary)
-            with saved_or_told("the report before training", directory):
-                write_file(directory / PREFLIGHT_FILE, str(report))
     compared = _compared(data) if data.known or given else {}
     if compared and checkpoint is None:
         before = measure(model, compared)
@@ -165,10 +157,7 @@ def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
         say(table)
         with saved_or_told("what training changed", directory):
             write_file(directory / BEFORE_AFTER_FILE, table)
-    if trainer.is_world_process_zero():
-        with saved_or_told("curves and model card", directory):
-            draw_curves(trainer.state.log_history, directory / CURVES_FILE, title=directory.name)
-            trainer.create_model_card()
+    trainer.write_summary()
     if trainer.args.push_to_hub:
         trainer.push_to_hub()  # again: now it is calibrated
     if trainer.is_world_process_zero():

@@ -17,7 +17,6 @@ from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source, expand, find, read_settings
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig
 from seqgpt.runs.data import given_source
-from seqgpt.runs.directory import is_finished
 from seqgpt.runs.hold_out import hold_out
 from seqgpt.runs.run import run_training
 from seqgpt.training.arguments import TrainingArguments
@@ -105,9 +104,6 @@ def tune(
     if not {"max_steps", "num_train_epochs"} & training.keys():
         length = _length(len(own), arguments, replays=bool(others))
         config = dataclasses.replace(config, training=config.training | length)
-    if is_finished(config):
-        say(f"{config.output_dir} is finished: its model is opened")
-        return SeqGPT.from_pretrained(config.output_dir)
     return run_training(config, given)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +91,13 @@ class AnswerStore:
         """Return about how many tokens each example has where so many labels are shown, undescribed; int64."""
         fixed, labels, number = self._parts.astype(np.int64).T
         return np.asarray(fixed + labels * np.minimum(number, max_labels) // np.maximum(number, 1))
+
+    def contents(self) -> Iterator[bytes | memoryview]:
+        """Return all that it holds, as bytes."""
+        yield json.dumps([self._labels, self.counts], ensure_ascii=False).encode()
+        yield from (self._numbers, self._ends)
+        if not self.closed:
+            yield from (self._words, self._word_ends)
 
     def __reduce__(self) -> tuple[type[AnswerStore], tuple[Path]]:
         return AnswerStore, (self._folder,)  # another process maps the files, it does not get what is in them

@@ -10,6 +10,7 @@ import transformers
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.errors import ConfigError
 from seqgpt.training.processes import check_plans, check_processes
+from seqgpt.training.reporting import check_reporting
 
 _LEAST_LENGTH = 32  # tokens: of a part of a text, its labels and marks
 
@@ -35,8 +36,9 @@ class TrainingArguments(transformers.TrainingArguments):
             cut, never labels or answers, and counted. None: what the model reads.
         row_tokens: Examples of a batch are packed into rows of this many tokens; 0 gives each a row of its own.
         batch_tokens: Tokens of a batch, about: examples are put together until they have so many, instead of
-            ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time. An example of
-            more tokens, text and all answers together, is a batch by itself.
+            ``per_device_train_batch_size`` of them. An epoch has the same number of batches every time. Texts are cut
+            as by ``max_length``, so that prompt and longest answer branch are no more than that; an example that has
+            more with all its branches is a batch by itself.
         replay_share: Share of the examples of an epoch that are replayed, where other data is given to replay.
         early_stopping_patience: Stop when so many evaluations in a row have not been better than the best; None goes on
             to the end. Needs ``load_best_model_at_end``, and evaluations.
@@ -100,17 +102,21 @@ class TrainingArguments(transformers.TrainingArguments):
             self.translated_labels,
         )
 
+    @property
+    def longest(self) -> int | None:
+        """What examples are cut to: the less of ``max_length`` and ``batch_tokens``; None if there is neither."""
+        return min((most for most in (self.max_length, self.batch_tokens) if most is not None), default=None)
+
     def __post_init__(self) -> None:
         self._check_precision()
         check_plans(self.deepspeed, self.fsdp_config)
         super().__post_init__()  # type: ignore[no-untyped-call]
         check_processes(self)
+        check_reporting(self.report_to or [])
         self._check_batches()
-        if self.max_length is not None and self.max_length < _LEAST_LENGTH:
-            raise ConfigError(
-                f"max_length is {self.max_length}: give at least {_LEAST_LENGTH} tokens, or leave it out, which reads "
-                "what the model can."
-            )
+        for name, most in (("max_length", self.max_length), ("batch_tokens", self.batch_tokens)):
+            if most is not None and most < _LEAST_LENGTH:
+                raise ConfigError(f"{name} is {most}: give at least {_LEAST_LENGTH} tokens, or leave it out.")
         if self.max_labels < 2:
             raise ConfigError(f"max_labels is {self.max_labels}: give at least 2, or there is nothing to choose from.")
         _ = self.augmentation  # which says what is wrong with it
@@ -143,8 +149,8 @@ class TrainingArguments(transformers.TrainingArguments):
             raise ConfigError(
                 f"per_device_train_batch_size is {self.per_device_train_batch_size}: give at least 1, or batch_tokens."
             )
-        if self.batch_tokens is not None and self.batch_tokens < 1:
-            raise ConfigError(f"batch_tokens is {self.batch_tokens}: give a number of tokens, or leave it out.")
+        if self.num_train_epochs <= 0 and self.max_steps <= 0:
+            raise ConfigError(f"num_train_epochs is {self.num_train_epochs}: give more than 0, or max_steps.")
         if not 0 < self.replay_share < 1:
             raise ConfigError(f"replay_share is {self.replay_share}: give a share above 0 and below 1.")
         if self.early_stopping_patience is not None and not self.load_best_model_at_end:

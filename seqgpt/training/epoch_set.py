@@ -45,6 +45,10 @@ class EpochSet(Dataset[Encoded]):
         """Tell where the examples come from, as a model card does."""
 
     @abstractmethod
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the examples of each source, by its name, by which they are known again."""
+
+    @abstractmethod
     def by_source(self, epoch: int) -> dict[str, np.ndarray]:
         """Return the numbers of the examples of an epoch by what their source is called; int64."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from seqgpt.evaluation.report import Predictor, Report, by_kind, evaluate
+from seqgpt.evaluation.predictions import answer
+from seqgpt.evaluation.predictor import Predictor
+from seqgpt.evaluation.report import Report, make_report
+from seqgpt.evaluation.sets import HEADLINES, EvalSet, by_kind
 from seqgpt.examples import Example
-from seqgpt.results import Result
-from seqgpt.tasks import AtomicTask
 
 
 def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], prefix: str) -> dict[str, float]:
@@ -23,7 +24,8 @@ def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], p
     headlines: list[float] = []
     families: dict[str, list[float]] = {}
     for name, examples in sets.items():
-        found = [evaluate_families(predictor, members, name=name or prefix) for members in by_kind(examples).values()]
+        parts = [EvalSet(name or prefix, name, kind, members) for kind, members in by_kind(examples).items()]
+        found = [evaluate_families(predictor, part) for part in parts]
         reports = [report for report, _ in found]
         for family, headline in (one for _, by_family in found for one in by_family.items()):
             families.setdefault(family, []).append(headline)
@@ -35,48 +37,30 @@ def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], p
     return metrics
 
 
-def evaluate_families(
-    predictor: Predictor, examples: Sequence[Example], *, name: str
-) -> tuple[Report, dict[str, float]]:
-    """Evaluate examples of one kind of task, together and by family.
-
-    Args:
-        predictor: What answers them.
-        examples: The examples; those without a family count in the report alone.
-        name: Names the report.
+def evaluate_families(predictor: Predictor, of: EvalSet) -> tuple[Report, dict[str, float]]:
+    """Evaluate a set, all of it together and by family.
 
     Returns:
-        The report of all, and the headline metric of each family.
+        The report of all, and the headline metric of each family; examples without one count in the report alone.
     """
-    said = predictor.predict_pairs([(example.text, example.task) for example in examples])
+    said = answer(predictor, of.examples, name=of.name)
     members: dict[str, list[int]] = {}
-    for i, example in enumerate(examples):
+    for i, example in enumerate(of.examples):
         if example.family:
             members.setdefault(example.family, []).append(i)
-    report = evaluate(_Said(said), examples, name=name, progress=False)
-    return report, {
-        family: evaluate(
-            _Said([said[i] for i in rows]), [examples[i] for i in rows], name=name, progress=False
+    return make_report(of, said, intervals=False), {
+        family: make_report(
+            replace(of, examples=[of.examples[i] for i in rows]), [said[i] for i in rows], intervals=False
         ).headline
         for family, rows in members.items()
     }
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What was predicted before."""
-
-    results: list[Result]
-
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
-        return self.results
-
-
 def _metrics(reports: Sequence[Report]) -> dict[str, float]:
-    """Join the metrics of one or both kinds of task; those that both have get the kind in front."""
-    names = Counter(metric for report in reports for metric in report.metrics)
+    """Join the metrics of several kinds; one that several have gets the kind in front, but where it is the headline."""
+    times = Counter(metric for report in reports for metric in report.metrics)
     return {
-        metric if names[metric] == 1 else f"{report.kind}_{metric}": value
+        metric if times[metric] == 1 or metric == HEADLINES[report.kind] else f"{report.kind}_{metric}": value
         for report in reports
         for metric, value in report.metrics.items()
     }

@@ -21,6 +21,7 @@ from seqgpt.examples import BadRows, OnBadRow
 from seqgpt.model import SeqGPT
 from seqgpt.training.answer_store import STORE_VERSION, AnswerStore, Stored, write_store
 from seqgpt.training.cut import UNCUT, Cut
+from seqgpt.training.digest import digest
 from seqgpt.training.encode import Encoded, LabelTokens, assemble
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.lengths import most_tokens
@@ -105,6 +106,13 @@ class MixtureSet(EpochSet):
         """Tell what the mixture is made of."""
         return describe_mixture(self.mixture)
 
+    def digests(self) -> dict[str, str]:
+        """Return a digest of each source: what it holds, what of it may be drawn, and how much of it is."""
+        return {
+            title: digest([*store.contents(), member.kept.tobytes(), str(member.count).encode()])
+            for member, store, title in zip(self.mixture.members, self._stores, self._titles, strict=True)
+        }
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the order of the mixture, in which the examples are numbered."""
         return np.arange(len(self))
@@ -180,7 +188,7 @@ def open_mixture(
         augmentation: How labels are shown.
         data_root: The folder that recipes' sources start from.
         on_bad_row: ``"error"`` or ``"skip"``.
-        max_length: Most tokens of an example, as :class:`~seqgpt.training.arguments.TrainingArguments` has it.
+        max_length: Most tokens of an example, ``longest`` of :class:`~seqgpt.training.arguments.TrainingArguments`.
         progress: Show progress bars on standard error.
 
     Raises:

@@ -75,6 +75,10 @@ class WithReplay(EpochSet):
         others = [replace(one, examples=shares.most(one.name)) for one in self.others.describe()]
         return [*self.own.describe(), *others]
 
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the examples of each source of both."""
+        return self.own.digests() | {f"{name}, replayed,": one for name, one in self.others.digests().items()}
+
     def by_source(self, epoch: int) -> dict[str, np.ndarray]:
         """Return the numbers of the examples of an epoch by what their source is called; int64."""
         found = self.own.by_source(epoch)

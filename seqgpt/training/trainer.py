@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,31 +15,37 @@ import transformers
 from torch.utils.data import DataLoader
 from transformers.trainer import TRAINING_ARGS_NAME
 
-from seqgpt.errors import ConfigError, DataError, ModelError, RunError
+from seqgpt.errors import ConfigError, DataError, RunError
+from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.model_files import Source
 from seqgpt.results import Result
+from seqgpt.run_lock import run_lock
 from seqgpt.tasks import AtomicTask
-from seqgpt.templates.marks import NONE, MarksTemplate
+from seqgpt.templates.marks import NONE
 from seqgpt.training.arguments import TrainingArguments
+from seqgpt.training.batches import make_batches
 from seqgpt.training.checkpoints import clear_saving, last_checkpoint, saved_or_told
 from seqgpt.training.collate import answer_loss, collate
+from seqgpt.training.curves import CURVES_FILE, draw_curves
+from seqgpt.training.digest import digest_examples
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.evaluate_sets import evaluate_sets
-from seqgpt.training.example_batches import ExampleBatches
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
 from seqgpt.training.optimizer import muon_and_adamw
+from seqgpt.training.output_directory import check_empty, make_directory
+from seqgpt.training.preflight import PREFLIGHT_FILE, preflight
 from seqgpt.training.processes import check_sharding
 from seqgpt.training.progress import Throughput
+from seqgpt.training.record import check_record, write_record
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.resumable import ResumableTrainer
-from seqgpt.training.run_lock import is_empty, run_lock
 from seqgpt.training.say import say
-from seqgpt.training.token_batches import TokenBatches
-from seqgpt.training.training_set import Examples, open_eval_sets, open_training_set
+from seqgpt.training.trainable import check_trainable
+from seqgpt.training.training_set import UNNAMED, Examples, open_eval_sets, open_training_set
 from seqgpt.whole_file import write_file
 
 
@@ -65,7 +70,9 @@ class Trainer(ResumableTrainer):
         seqgpt: The model.
         sources: What it is trained on, as its model card tells.
         base_model: The hub id of the model that it was before, for the card; None if it has none.
-        owns_output_dir: What lies in the output directory may be overwritten: it is what this same run left there.
+        left_out: What of the examples is not trained on, and why; sentences, for the report before the first step.
+        owns_output_dir: The output directory belongs to a run, which knows what lies there, and has more to do after
+            training before it calls :meth:`write_summary`.
 
     Raises:
         DataError: If there is nothing to train on or to evaluate, a file cannot be read, an example is none of ours,
@@ -86,19 +93,7 @@ class Trainer(ResumableTrainer):
         *,
         replay: Examples | Mapping[str, Examples] | None = None,
     ) -> None:
-        _check_kinds(model, args)
-        if not isinstance(model.template, MarksTemplate):
-            raise ModelError(
-                f"models of template {model.template.name!r} can be asked, but not trained here: start from a plain "
-                "causal language model, or from one of the library's own template."
-            )
-        if model.int8 and model.adapter is None:
-            raise ModelError(
-                "8-bit weights cannot be trained: open the model again, and leave to_int8() out, or call add_lora() "
-                "before it."
-            )
-        if model.adapter is not None and args.muon_learning_rate is not None:
-            raise ConfigError("muon_learning_rate is for whole weight matrices: leave it out for an adapter.")
+        check_trainable(model, args)
         training_set: EpochSet = (
             train_dataset if isinstance(train_dataset, MixtureSet) else open_training_set(train_dataset, model, args)
         )
@@ -113,6 +108,7 @@ class Trainer(ResumableTrainer):
             say(f"{name}: {cut}")
         make_directory(Path(str(args.output_dir)))
         self.seqgpt = model
+        self.left_out: Sequence[str] = ()
         self.owns_output_dir = False
         self.sources: Sequence[CardSource] = training_set.describe()
         self.base_model: str | None = None
@@ -148,6 +144,9 @@ class Trainer(ResumableTrainer):
     ) -> Any:
         """Train, and save the final model to the output directory.
 
+        Beside the model it leaves there all arguments, a digest of the examples, the versions of libraries, a report of
+        data, batches and memory, the curves, and a model card.
+
         Args:
             resume_from_checkpoint: A checkpoint to go on from; True for the last one in the output directory.
             trial: As in transformers.
@@ -155,22 +154,53 @@ class Trainer(ResumableTrainer):
 
         Raises:
             RunError: If the output directory holds something, and this call does not resume it; there is no checkpoint
-                to resume; the loss is no number; or something cannot be saved.
+                to resume, or it was begun with other arguments or examples; the loss is no number; or something cannot
+                be saved.
         """
         directory = Path(str(self.args.output_dir))
-        checkpoint = resume_from_checkpoint or None
+        checkpoint = None if resume_from_checkpoint is True else resume_from_checkpoint or None
         if resume_from_checkpoint is True:
             last = last_checkpoint(directory)
             if last is None:
                 raise RunError(f"output_dir {str(directory)!r} has no checkpoint to go on from: train from the start.")
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
-            _check_empty(directory)
+            check_empty(directory)
         self._throughput.restart()
         with run_lock(directory, taken=self.is_world_process_zero() and not self.owns_output_dir):
             if self.args.should_save:
                 clear_saving(directory)
+            self._write_down(directory, checkpoint)
             return self._train(checkpoint, trial, ignore_keys_for_eval)
+
+    def _write_down(self, directory: Path, checkpoint: str | None) -> None:
+        """Leave what is known before the first step; of a run that goes on, see that it is what it was."""
+        args, data = cast(TrainingArguments, self.args), self._digests()
+        if checkpoint is not None:
+            check_record(Path(checkpoint).parent, args, data)
+        if self.is_world_process_zero():
+            with saved_or_told("what is known before training", directory):
+                write_record(directory, args, data)
+                if checkpoint is None:
+                    report = preflight(self)
+                    say(report.summary)
+                    write_file(directory / PREFLIGHT_FILE, str(report))
+
+    def _digests(self) -> dict[str, str]:
+        """Return a digest of the examples of each source, of evaluation sets too where these decide what is kept."""
+        found = cast(EpochSet, self.train_dataset).digests()
+        if self.args.load_best_model_at_end and self.eval_dataset is not None:
+            sets = cast(Mapping[str, Sequence[Example]], self.eval_dataset)
+            found |= {f"{name or UNNAMED}, evaluated,": digest_examples(examples) for name, examples in sets.items()}
+        return found
+
+    def write_summary(self) -> None:
+        """Draw the curves and write the model card, of all that was logged until now."""
+        directory = Path(str(self.args.output_dir))
+        if self.is_world_process_zero():
+            with saved_or_told("curves and model card", directory):
+                draw_curves(self.state.log_history, directory / CURVES_FILE, title=directory.name)
+                self.create_model_card()
 
     def _train(self, *given: Any) -> Any:
         if self.is_fsdp_enabled:
@@ -182,6 +212,8 @@ class Trainer(ResumableTrainer):
         self.accelerator.wait_for_everyone()  # whoever opens it then finds it whole
         if self.seqgpt.adapter is None:
             self.seqgpt.source = Source(str(self.args.output_dir), None, {})
+        if not self.owns_output_dir:
+            self.write_summary()
         if self.args.push_to_hub:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
         return output
@@ -204,24 +236,29 @@ class Trainer(ResumableTrainer):
             self.seqgpt.learner.eval()
 
     @contextmanager
-    def packed(self) -> Iterator[None]:
-        """Lay batches out as they are trained on: block by block, where the model does that exactly."""
-        if self.args.device.type == "cpu":  # elsewhere rows have not been measured against blocks
-            reason = self.seqgpt.forward.pack()
-            if reason and not self._told_of_rows:
-                self._told_of_rows = True
-                say(f"{reason}: batches are padded rows, which takes more time")
+    def packed(self) -> Iterator[str]:
+        """Lay batches out as they are trained on, in one row where the model computes that exactly; yields why not."""
+        forward = self.seqgpt.forward
+        if forward.device.type != self.args.device.type:
+            reason = "the model comes to its device when training begins, so that no kernel can be tried before"
+        else:
+            by_kernel = forward.device.type != "cpu"
+            with self.accelerator.autocast() if by_kernel else nullcontext():  # the numbers that it will be given
+                reason = forward.pack()
+        if reason and not self._told_of_rows:
+            self._told_of_rows = True
+            say(f"{reason}: batches are padded rows, which takes more time")
         try:
-            yield
+            yield reason
         finally:
-            self.seqgpt.forward.unpack()
+            forward.unpack()
 
     def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return the batches of an epoch: of so many examples, or of so many tokens."""
-        args = cast(TrainingArguments, self.args)
+        args, examples = cast(TrainingArguments, self.args), cast(EpochSet, self.train_dataset)
         loader = DataLoader(
-            cast(EpochSet, self.train_dataset),
-            batch_sampler=self._batches(args),
+            examples,
+            batch_sampler=make_batches(examples, args, size=self._train_batch_size),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             multiprocessing_context=args.dataloader_multiprocessing_context,
@@ -233,26 +270,6 @@ class Trainer(ResumableTrainer):
         )
         self.accelerator.dataloader_config.even_batches = False  # they are: as many for every process
         return cast("DataLoader[Encoded]", self.accelerator.prepare(loader))
-
-    def _batches(self, args: TrainingArguments) -> ExampleBatches | TokenBatches:
-        if args.batch_tokens is not None:
-            return self._token_batches(args.batch_tokens)
-        return ExampleBatches(
-            cast(EpochSet, self.train_dataset),
-            size=self._train_batch_size,
-            processes=args.world_size,
-            drop_last=args.dataloader_drop_last,
-        )
-
-    def _token_batches(self, budget: int) -> TokenBatches:
-        examples = cast(EpochSet, self.train_dataset)
-        processes = self.args.world_size
-        if self.args.max_steps <= 0:
-            epochs = math.ceil(self.args.num_train_epochs)
-            return TokenBatches(examples, budget=budget, epochs=epochs, processes=processes)
-        one = TokenBatches(examples, budget=budget, epochs=1, processes=processes)
-        needed = self.args.max_steps * self.args.gradient_accumulation_steps * processes
-        return TokenBatches(examples, budget=budget, epochs=math.ceil(needed / len(one)), processes=processes)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Create the optimizer that the arguments ask for."""
@@ -478,37 +495,3 @@ class _InBatches:
 
     def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Result]:
         return self.model.predict_pairs(pairs, batch_size=self.batch_size, progress=progress)
-
-
-def make_directory(directory: Path) -> None:
-    """Make a run's directory, if it is not there.
-
-    Raises:
-        RunError: If it cannot be made.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"output_dir {str(directory)!r} cannot be made ({error.strerror}): name another one.") from error
-
-
-def _check_empty(directory: Path) -> None:
-    if not is_empty(directory):
-        raise RunError(
-            f"output_dir {str(directory)!r} is not empty: choose another one, delete it, or go on with "
-            "train(resume_from_checkpoint=True)."
-        )
-
-
-def _check_kinds(model: object, args: object) -> None:
-    """Refuse what the Trainer of transformers takes and this one does not."""
-    if not isinstance(model, SeqGPT):
-        raise ConfigError(
-            f"the model is a {type(model).__name__}: wrap it, seqgpt.SeqGPT(model, tokenizer), or open its folder with "
-            "seqgpt.SeqGPT.from_pretrained."
-        )
-    if not isinstance(args, TrainingArguments):
-        raise ConfigError(
-            f"args are {type(args).__module__.partition('.')[0]}.{type(args).__name__}: build them with "
-            "seqgpt.TrainingArguments, which takes the same and has max_labels and row_tokens."
-        )

@@ -20,11 +20,14 @@ from seqgpt.model import SeqGPT
 from seqgpt.tasks import AtomicTask
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.cut import UNCUT, Cut, Cutter, lost_spans
+from seqgpt.training.digest import digest_examples
 from seqgpt.training.encode import Encoded, encode
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.lengths import most_tokens
 from seqgpt.training.model_card import CardSource, describe_examples
+from seqgpt.training.one_class import one_class
 from seqgpt.training.replace_mentions import MentionReplacement
+from seqgpt.training.say import say
 
 _MANY = 10  # examples with the same labels: then these are a closed set, not labels of their own
 
@@ -84,10 +87,17 @@ class TrainingSet(EpochSet):
 
     def describe(self) -> list[CardSource]:
         """Tell what the examples are, by their source."""
+        return [describe_examples(name, examples) for name, examples in self._members().items()]
+
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the examples of each source."""
+        return {name: digest_examples(examples) for name, examples in self._members().items()}
+
+    def _members(self) -> dict[str, list[Example]]:
         members: dict[str, list[Example]] = {}
         for name, example in zip(self._sources, self._examples, strict=True):
             members.setdefault(name or UNNAMED, []).append(example)
-        return [describe_examples(name, examples) for name, examples in members.items()]
+        return members
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -159,6 +169,8 @@ def open_training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, a
     named = {name: _read(one) for name, one in given.items()} if isinstance(given, Mapping) else {"": _read(given)}
     examples = [example for members in named.values() for example in members]
     _check_examples(examples)
+    for sentence in one_class(named):
+        say(sentence)
     return TrainingSet(
         examples,
         model,
@@ -166,7 +178,7 @@ def open_training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, a
         augmentation=args.augmentation,
         replace_mentions=args.replace_mentions,
         sources=[name for name, members in named.items() for _ in members],
-        max_length=args.max_length,
+        max_length=args.longest,
     )
 
 

@@ -92,9 +92,13 @@ def test_tagged_tokens():
         (REVIEWS, {"column_mapping": MAPPING, "labels": ["good"]}, "no word for the class 'bad' of the list"),
         (REVIEWS, {"column_mapping": MAPPING, "task": "extract"}, "text-classification, which gives no task 'extract'"),
         ([{"text": "a", "label": 3}], {}, "has the class 3, which is no word: give labels={3: '…'}"),
-        ([{"text": "a", "label": None}, *({"text": "b", "label": "x"},)], {}, "row 0"),
+        ([{"text": "a", "label": None}, {"text": "b", "label": "x"}], {}, "row 0: there is no label: give it one"),
+        ([{"text": "a", "label": "x"}, {"text": "b"}], {}, "row 1: there is no label: give it one"),
+        (pd.DataFrame({"text": ["a", "b"], "label": ["x", None]}), {}, "row 1: there is no label: give it one"),
+        (pd.DataFrame({"text": ["a", None], "label": ["x", "y"]}), {}, "row 1: a text must be a string"),
+        (pd.DataFrame({"text": [], "label": []}), {}, "the frame has no rows: give at least one"),
         ([{"text": "a", "spans": [[0, 9, "x"]]}], {}, "row 0"),
-        ([], {}, "give a datasets.Dataset, a pandas frame, a list of rows, or a file"),
+        ([], {}, "the list has no rows: give at least one"),
         (3, {}, "the data are a builtins.int"),
         (DatasetDict(), {}, "give one split of it"),
         ("nothing.csv", {}, "nothing.csv is not a readable csv file"),
@@ -104,6 +108,20 @@ def test_what_cannot_be_read_is_told(data, options, message):
     with pytest.raises(DataError) as raised:
         read_dataset(data, **options)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no rows: give at least one"),
+        ("text,label\n", "has no rows: give at least one"),
+        ("text,label\nhello,good\nworld,\n", "row 1: there is no label: give it one"),
+    ],
+)
+def test_files_that_lack_something(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_dataset(tmp_path / "a.csv")
 
 
 def test_bad_rows_are_counted():

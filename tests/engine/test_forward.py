@@ -183,6 +183,14 @@ def test_an_architecture_that_counts_columns_uses_rows(window, tokenizer):
     assert TreeForward(model.model).layout == "rows"
 
 
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "gpt_neox"])
+def test_what_is_tested_over_a_distance_is_found_right(model_type, tiny, monkeypatch):
+    """With many branches between, as types are tested that are not among ours."""
+    monkeypatch.setattr("seqgpt.engine.forward._TESTED", ())
+    found = TreeForward(tiny(model_type).model)
+    assert (found.layout, found.note, found.find_training_layout()) == ("tree", "", ("blocks", ""))
+
+
 def test_a_sliding_window_uses_rows(tiny):
     assert tiny("mistral").forward.layout == "rows"
     assert "window" in tiny("mistral").forward.note

@@ -48,7 +48,7 @@ def test_all_layers_but_the_output_embeddings_have_8_bits(int8):
 def test_bfloat16_becomes_float32_beside_8_bits(tiny):
     model = SeqGPT(copy.deepcopy(tiny("llama").model).bfloat16(), tiny("llama").tokenizer).to_int8()
     assert model.predict(TEXTS[0], TONE).labels
-    assert SeqGPT(model.model, model.tokenizer).int8
+    assert SeqGPT(model.model, model.tokenizer).quantized == "int8"
 
 
 def test_once_is_enough(int8):
@@ -62,7 +62,7 @@ def test_8_bit_weights_are_neither_saved_nor_trained(int8, tmp_path):
     with pytest.raises(ModelError, match=r"save the model before to_int8\(\)"):
         model.save_pretrained(tmp_path / "model")
     assert not (tmp_path / "model").exists()
-    with pytest.raises(ModelError, match="8-bit weights cannot be trained"):
+    with pytest.raises(ModelError, match="int8 weights cannot be trained"):
         Trainer(model, TrainingArguments(str(tmp_path)), [])
 
 

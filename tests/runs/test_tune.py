@@ -16,6 +16,7 @@ from seqgpt.data.given import read_given
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError, ModelError, RunError
 from seqgpt.evaluation.report import evaluate
+from seqgpt.evaluation.sets import kind_of
 from seqgpt.runs import run
 from seqgpt.runs.config import load_run_config
 from seqgpt.runs.data import given_source
@@ -69,6 +70,7 @@ def same(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.mark.slow
 def test_whatever_form_the_data_comes_in_the_model_is_the_same(tuned, tmp_path):
     frame = pd.DataFrame(ROWS)
     examples = read_given({"train": frame})["train"]
@@ -95,6 +97,7 @@ def test_whatever_form_the_data_comes_in_the_model_is_the_same(tuned, tmp_path):
     assert all(same(weights(models[0]), weights(model)) for model in models[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", [True, None])
 def test_a_killed_call_goes_on_and_ends_the_same(lora, tuned, kill, eight, tmp_path, capfd):
     options = {"lora": lora and LoraConfig(r=4, dropout=0.1), "replay": load_sample("train")[:15]}
@@ -131,6 +134,7 @@ def test_the_base_stays_as_it_is(tuned, base, eight, tmp_path):
     assert whole.model.state_dict().keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_a_fifth_is_replayed_and_not_what_tells_what_is_known(tuned, tmp_path, monkeypatch):
     prepared, prepare = [], run.prepare
     monkeypatch.setattr(run, "measure", lambda *_: {})
@@ -150,6 +154,7 @@ def test_a_fifth_is_replayed_and_not_what_tells_what_is_known(tuned, tmp_path, m
     assert [len(one) for one in prepared[0].data.known.values()] == [6]
 
 
+@pytest.mark.slow
 def test_the_table_is_what_evaluations_find(tuned, base, tmp_path, capfd):
     train, held = load_sample("train")[:8], load_sample("test")[:10]
     model = tuned(train, held, replay="sample")
@@ -160,7 +165,7 @@ def test_the_table_is_what_evaluations_find(tuned, base, tmp_path, capfd):
     assert {name.rpartition(" (")[0] for name in rows} == set(found)
     for name, row in rows.items():
         title, _, kind = name.rstrip(")").rpartition(" (")
-        members = [example for example in found[title] if example.task.kind == kind]
+        members = [example for example in found[title] if kind_of(example) == kind]
         values = [evaluate(one, members, name="", progress=False) for one in (SeqGPT.from_pretrained(base), model)]
         shown = [f"{100 * report.headline:.1f}" for report in values]
         assert row.split(" | ")[:4] == [str(len(members)), row.split(" | ")[1], *shown]
@@ -230,6 +235,7 @@ def test_how_long_is_trained(examples, given, expected, tmp_path, monkeypatch):
     assert {name: training[name] for name in ("max_steps", "num_train_epochs") if name in training} == expected
 
 
+@pytest.mark.slow
 def test_what_is_held_out_is_not_replayed(tuned, tmp_path, monkeypatch, capfd):
     prepared, prepare = [], run.prepare
     monkeypatch.setattr(run, "measure", lambda *_: {})
@@ -271,6 +277,7 @@ def test_classes_of_one_part_are_asked_of_both():
     assert [part[0].task.labels for part in own.values()] == [("person", "place", "date"), ("时间", "地点")]
 
 
+@pytest.mark.slow
 def test_training_stops_where_nothing_gets_better(tuned, eight, tmp_path):
     tuned(eight, eight[:3], learning_rate=0.0, max_steps=40, save_steps=0.1, eval_steps=0.1)
     assert sorted(path.name for path in (tmp_path / "mine").glob("checkpoint-*")) == ["checkpoint-16", "checkpoint-4"]

@@ -111,6 +111,12 @@ def _fast_collection() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture takes half a second, as long as a training: those tests draw that are about pictures."""
+    monkeypatch.setattr("seqgpt.training.trainer.draw_curves", lambda *_, **__: None)
+
+
 @pytest.fixture
 def model() -> SeqGPT:
     """A tiny model of its own for each test, which may train it."""

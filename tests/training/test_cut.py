@@ -11,10 +11,10 @@ from seqgpt.errors import ConfigError, DataError
 from seqgpt.examples import Example, read_jsonl, write_jsonl
 from seqgpt.grounding import occurrences
 from seqgpt.results import Classification, Extraction, Span
-from seqgpt.runs.preflight import preflight
 from seqgpt.tasks import AtomicTask
 from seqgpt.training.cut import UNCUT, Cut, Cutter, lost_spans
 from seqgpt.training.mixture_set import open_mixture, open_store
+from seqgpt.training.preflight import preflight
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.trainer import Trainer
 from seqgpt.training.training_set import TrainingSet
@@ -213,10 +213,24 @@ def test_stores_of_other_lengths_are_other_stores(still_model, tmp_path):
     assert lengths[0] == lengths[3] > lengths[2] > lengths[1]
 
 
+@pytest.mark.parametrize("name", ["max_length", "batch_tokens"])
 @pytest.mark.parametrize("length", [0, -1, 31])
-def test_a_length_that_leaves_no_room(arguments, length):
-    with pytest.raises(ConfigError, match=f"max_length is {length}: give at least 32 tokens, or leave it out"):
-        arguments(max_length=length)
+def test_a_length_that_leaves_no_room(arguments, name, length):
+    with pytest.raises(ConfigError, match=f"{name} is {length}: give at least 32 tokens, or leave it out"):
+        arguments(**{name: length})
+
+
+@pytest.mark.parametrize(
+    ("given", "most"), [({"batch_tokens": 200}, 200), ({"batch_tokens": 200, "max_length": 300}, 200),
+                        ({"batch_tokens": 200, "max_length": 100}, 100), ({"batch_tokens": 10_000}, 511)]
+)  # fmt: skip
+def test_no_example_is_longer_than_a_batch(still_model, arguments, given, most):
+    long = extraction(f"Ann came. {LONG}Bob left.", person=["Ann", "Bob"])
+    trainer = Trainer(still_model, arguments(**given), {"some": [long] * 3}, replay=[long])
+    assert trainer.train_dataset.cut == {"some": Cut(most, 3, 3), "examples": Cut(most, 1, 1)}
+    batches = list(trainer.get_train_dataloader())
+    assert all(batch["tokens"] <= given["batch_tokens"] for batch in batches)
+    assert len(batches) == (4 if most == given["batch_tokens"] else len(batches))
 
 
 def test_more_than_the_model_reads_is_what_it_reads(still_model):

@@ -10,6 +10,8 @@ from seqgpt.cli import main
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig, load_stages
 from seqgpt.runs.run import run_training
+from seqgpt.training.environment import ENVIRONMENT_FILE
+from seqgpt.training.record import ARGUMENTS_FILE, DATA_FILE
 from tests.alike import assert_alike
 from tests.training.conftest import StopAt, make_model
 
@@ -33,6 +35,7 @@ def same(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 def test_an_adapter_learns_eight_examples_by_heart(tied, base, eight, arguments, tmp_path):
     before = weights(SeqGPT.from_pretrained(base(tie_word_embeddings=tied, initializer_range=0.1)))
@@ -42,7 +45,8 @@ def test_an_adapter_learns_eight_examples_by_heart(tied, base, eight, arguments,
     trainer.train()
     assert trainer.evaluate()["eval_score"] >= 0.9
     names = {file.name for file in (tmp_path / "run").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "base_fingerprint.safetensors", "seqgpt.json"}
+    files = {"adapter_config.json", "adapter_model.safetensors", "base_fingerprint.safetensors", "seqgpt.json"}
+    assert {name for name in names if not name.endswith(".md")} == files | {ARGUMENTS_FILE, DATA_FILE, ENVIRONMENT_FILE}
     opened = SeqGPT.from_pretrained(tmp_path / "run")
     assert opened.trained
     assert same(weights(opened), weights(model))
@@ -171,14 +175,14 @@ def config(base, eight, tmp_path):
 
 @pytest.mark.parametrize("eight_bits", [False, True])
 def test_a_killed_run_goes_on_where_it_was(eight_bits, config, kill, tmp_path, capfd):
-    wanted = config(lora=LoraRun(r=4, dropout=0.1, int8=eight_bits))
+    wanted = config(lora=LoraRun(r=4, dropout=0.1, quantize="int8" if eight_bits else None))
     whole = run_training(dataclasses.replace(wanted, output_dir=str(tmp_path / "whole")))
     kill(2, lambda: run_training(wanted))
     assert not list((tmp_path / "run" / "checkpoint-2").glob("model*"))
     capfd.readouterr()
     resumed = run_training(wanted)
     assert "going on from" in capfd.readouterr().err
-    assert whole.int8 == resumed.int8 == eight_bits
+    assert whole.quantized == resumed.quantized == ("int8" if eight_bits else "")
     opened = [weights(SeqGPT.from_pretrained(tmp_path / name)) for name in ("whole", "run")]
     assert same(*opened)
     assert whole.threshold == resumed.threshold == SeqGPT.from_pretrained(tmp_path / "run").threshold
@@ -186,7 +190,7 @@ def test_a_killed_run_goes_on_where_it_was(eight_bits, config, kill, tmp_path, c
 
 def test_an_adapter_is_trained_on(config, tmp_path):
     run_training(config())
-    with pytest.raises(ConfigError, match="has an adapter already: leave lora out to train that one, or merge it"):
+    with pytest.raises(ConfigError, match="has an adapter already: leave lora out to train that one"):
         run_training(config(output="second", path="run"))
     first = SeqGPT.from_pretrained(tmp_path / "run")
     second = run_training(config(output="second", path="run", lora=None))
@@ -200,13 +204,15 @@ def test_an_adapter_is_trained_on(config, tmp_path):
 
 
 def test_lora_in_a_config(tmp_path):
-    def read(*, model="model: {path: runs/base}", lora="lora: {r: 8, target_modules: [q_proj], int8: true}", more=""):
+    eight_bits = "lora: {r: 8, target_modules: [q_proj], quantize: int8}"
+
+    def read(*, model="model: {path: runs/base}", lora=eight_bits, more=""):
         lines = ["output_dir: runs/mine", model, "data: {train: [sample]}", lora, more]
         (tmp_path / "run.yaml").write_text("\n".join(lines), encoding="utf-8")
         return load_stages(tmp_path / "run.yaml")
 
     (run,) = read()
-    assert run.lora == LoraRun(r=8, target_modules=["q_proj"], int8=True)
+    assert run.lora == LoraRun(r=8, target_modules=["q_proj"], quantize="int8")
     (tmp_path / "again.yaml").write_text(run.to_yaml(), encoding="utf-8")
     assert load_stages(tmp_path / "again.yaml") == [run]
     assert read(lora="lora: {}")[0].lora == LoraRun()
@@ -215,6 +221,7 @@ def test_lora_in_a_config(tmp_path):
         ({"model": "model: {config: {model_type: qwen3}}"}, "'lora' needs model.path"),
         ({"lora": "lora: {rank: 3}"}, "unknown key 'lora.rank'"),
         ({"lora": "lora: {r: 0}"}, "lora: r is 0"),
+        ({"lora": "lora: {quantize: int4}"}, "lora: quantize is 'int4': give int8 or nf4"),
         ({"lora": "lora: {target_modules: all}"}, "'lora.target_modules' is 'all': give a list of names"),
         ({"lora": "lora: {}", "more": "stages: {one: {}, two: {lora: {r: 2}}}"}, "'stages.two.lora' comes too late"),
     ):
@@ -241,3 +248,27 @@ def test_merge_on_the_command_line(config, eight, tmp_path, capsys):
         assert_alike(merged.predict(example.text, example.task), model.predict(example.text, example.task))
     assert main(["merge", str(tmp_path / "moved"), "--output", str(tmp_path / "again")]) == 2
     assert "has no adapter to merge" in capsys.readouterr().err
+    assert main(["merge", str(tmp_path / "run"), "--output", str(tmp_path / "moved")]) == 2
+    assert "moved' is not empty: name a new folder, or delete it." in capsys.readouterr().err
+
+
+def test_a_stage_called_custom_trains_an_adapter(tmp_path):
+    def read(stages, *overrides, model="model: {path: b}", more=""):
+        lines = ["output_dir: o", model, "data: {train: [sample]}", more, f"stages: {{{stages}}}"]
+        (tmp_path / "run.yaml").write_text("\n".join(lines), encoding="utf-8")
+        return [stage.lora for stage in load_stages(tmp_path / "run.yaml", overrides)]
+
+    assert read("pretrain: {}, custom: {}, more: {}") == [None, LoraRun(), None]
+    assert read("finetune: {lora: true}, custom: {}") == [LoraRun(), None]  # that one is trained on
+    assert read("custom: {lora: {r: 4}}") == read("custom: {}", more="lora: {r: 4}") == [LoraRun(r=4)]
+    assert read("custom: {lora: null}") == [LoraRun()]
+    assert read("custom: {lora: false}") == read("custom: {}", more="lora: false") == [None]
+    assert read("custom: {}", "lora=false") == read("custom: {}", "stages.custom.lora=false") == [None]
+    assert read("custom: {lora: false}, finetune: {lora: {r: 2}}", more="lora: {r: 8}") == [None, LoraRun(r=2)]
+    random = "model: {config: {model_type: qwen3}}"
+    with pytest.raises(ConfigError, match=r"'lora' needs model.path: .* Say lora: false"):
+        read("custom: {}", model=random)
+    assert read("custom: {lora: false}", model=random) == [None]
+    assert read("pretrain: {}, custom: {}", model=random) == [None, LoraRun()]  # on what the first leaves
+    with pytest.raises(ConfigError, match=r"'stages.custom.lora' comes too late"):
+        read("finetune: {lora: true}, custom: {lora: false}")

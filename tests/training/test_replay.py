@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seqgpt import ConfigError, DataError, Example, Trainer
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.data.sample import load_sample
-from seqgpt.runs.preflight import preflight
+from seqgpt.training.preflight import preflight
 from seqgpt.training.replay import WithReplay
 from seqgpt.training.shares import Shares
 from seqgpt.training.training_set import TrainingSet

@@ -31,7 +31,8 @@ from tests.training.conftest import make_model
 
 rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 model = make_model()
-if sys.argv[2] == "blocks":
+if sys.argv[2] != "rows":
+    model.forward.packing = sys.argv[2]
     assert model.forward.pack() == ""
 examples = TrainingSet(load_sample("train")[:8], model, seed=0, augmentation=Augmentation(4))
 if processes > 1:
@@ -116,7 +117,7 @@ def run(script, processes, *given):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["blocks", "rows"])
+@pytest.mark.parametrize("layout", ["blocks", "flex", "rows"])
 def test_loss_and_gradients_are_those_of_one_process(layout, tmp_path):
     script = tmp_path / "raw.py"
     script.write_text(RAW, encoding="utf-8")

@@ -10,7 +10,8 @@ from seqgpt import DataError, RunError, SeqGPT, Trainer, write_jsonl
 from seqgpt.data.augmentation import Augmentation
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.evaluation.report import by_kind, evaluate
+from seqgpt.evaluation.report import evaluate
+from seqgpt.evaluation.sets import HEADLINES, by_kind
 from seqgpt.examples import Example
 from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint
 from seqgpt.training.optimizer import CombinedOptimizer
@@ -41,7 +42,8 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
     metrics = trainer.evaluate()
     assert metrics["eval_offset_f1"] >= 0.9
     assert metrics["eval_accuracy"] >= 0.9
-    assert metrics["eval_score"] == pytest.approx((metrics["eval_offset_f1"] + metrics["eval_accuracy"]) / 2)
+    headlines = [metrics[f"eval_{name}"] for name in ("offset_f1", "accuracy", "micro_f1")]
+    assert metrics["eval_score"] == pytest.approx(sum(headlines) / 3)
     opened = SeqGPT.from_pretrained(tmp_path / "run")
     for example in eight:
         assert_alike(opened.predict(example.text, example.task), model.predict(example.text, example.task))
@@ -203,7 +205,7 @@ def test_evaluation_logs_what_it_finds(model, eight, arguments):
     assert "eval_macro_f1" not in logged[0]
     for members in by_kind(eight).values():
         report = evaluate(model, members, name="x", progress=False)
-        assert logged[1]["eval_offset_f1" if report.kind == "extract" else "eval_accuracy"] == report.headline
+        assert logged[1][f"eval_{HEADLINES[report.kind]}"] == report.headline
 
 
 def test_several_evaluation_sets_by_name(model, eight, arguments):
@@ -211,7 +213,9 @@ def test_several_evaluation_sets_by_name(model, eight, arguments):
     model.trained = True
     metrics = trainer.evaluate()
     assert {"eval_spans_offset_f1", "eval_spans_macro_f1", "eval_classes_accuracy", "eval_score"} <= metrics.keys()
-    assert metrics["eval_score"] == (metrics["eval_spans_offset_f1"] + metrics["eval_classes_accuracy"]) / 2
+    assert metrics["eval_score"] == pytest.approx(
+        (metrics["eval_spans_offset_f1"] + metrics["eval_classes_accuracy"] + metrics["eval_classes_micro_f1"]) / 3
+    )
     assert trainer.evaluate(eight[:2]).keys() >= {"eval_offset_f1", "eval_score"}
     assert "test_x_accuracy" in trainer.evaluate({"x": eight[4:]}, metric_key_prefix="test")
 

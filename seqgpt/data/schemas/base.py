@@ -77,6 +77,8 @@ class Reading:
 
 
 def _named(raw: str, names: Mapping[str, str], key: str) -> str:
+    if raw in ("None", "nan", "") and raw not in names:
+        raise DataError("there is no label: give it one.")
     if raw not in names:
         hint = did_you_mean(str(raw), names)
         raise DataError(f"class {raw!r} is not among the {key}.{hint} Name it there.")

@@ -16,10 +16,10 @@ from seqgpt.engine.tree import PADDING
 from seqgpt.errors import DataError, RunError
 from seqgpt.examples import write_jsonl
 from seqgpt.runs.config import LoraRun, load_stages
-from seqgpt.runs.memory import measure_memory
-from seqgpt.runs.preflight import PREFLIGHT_FILE, preflight
 from seqgpt.runs.run import dry_run, run_stages
+from seqgpt.training.memory import measure_memory
 from seqgpt.training.mixture_set import open_mixture
+from seqgpt.training.preflight import PREFLIGHT_FILE, preflight
 from tests.training.conftest import make_model
 
 
@@ -147,8 +147,10 @@ def test_memory_of_weights(eight, arguments):
 
 
 def test_what_will_not_fit_is_told(eight, arguments, monkeypatch):
-    monkeypatch.setattr("seqgpt.runs.memory._available", lambda _: 1000)
-    report = preflight(Trainer(make_model(), arguments(), eight), ["x: 3 rows are wrong"])
+    monkeypatch.setattr("seqgpt.training.memory._available", lambda _: 1000)
+    trainer = Trainer(make_model(), arguments(), eight)
+    trainer.left_out = ["x: 3 rows are wrong"]
+    report = preflight(trainer)
     assert "This will hardly fit: lower" in str(report)
     assert "Left out: x: 3 rows are wrong" in str(report)
 
@@ -221,3 +223,7 @@ def test_models_without_blocks_are_told(eight, arguments, capsys):
     preflight(trainer)
     trainer.train()
     assert capsys.readouterr().err.count("batches are padded rows") == 1
+    assert "Attention is computed in padded rows under a mask: bloom computes attention by eager" in str(
+        preflight(trainer)
+    )
+    assert "Attention is computed block by block" in str(preflight(Trainer(make_model(), arguments(), eight)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import torch
@@ -14,7 +14,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from seqgpt.errors import RunError
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.optimizer import inner_matrices
-from seqgpt.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from seqgpt.training.trainer import Trainer
 
 SMALLER = (
     "lower per_device_train_batch_size or batch_tokens, and raise gradient_accumulation_steps; or set "

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from seqgpt.runs.curves import _of_evaluations, _of_sources, _plain, _smooth, draw_curves
+from seqgpt.training.curves import _of_evaluations, _of_sources, _plain, _smooth, draw_curves
 
 
 def history(names, steps=20):
@@ -14,6 +14,7 @@ def history(names, steps=20):
     return [*entries, {"step": steps, "eval_score": 0.5, "eval_a_offset_f1": 0.5, "eval_a_precision": 0.1}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 20])
 @pytest.mark.parametrize("names", [[], ["a"], ["人民日报", "$x_1$", "a" * 100], [f"s{i}" for i in range(30)]])
 def test_whatever_is_logged_is_drawn(tmp_path, names, steps):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from seqgpt.data.draws import draw
-from seqgpt.runs.memory import SMALLER, Memory, measure_memory
+from seqgpt.engine.forward import TreeForward
 from seqgpt.training.cut import Cut
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
-from seqgpt.training.trainer import Trainer
+from seqgpt.training.memory import SMALLER, Memory, measure_memory
+
+if TYPE_CHECKING:
+    from seqgpt.training.trainer import Trainer
 
 PREFLIGHT_FILE = "preflight.md"
 
@@ -73,6 +76,7 @@ class Preflight:
         epochs: Its epochs.
         left_out: What is not trained on, and why; sentences.
         cut: What was cut of the texts of each source.
+        attention: How attention is computed, and why so; a sentence.
     """
 
     sources: Sequence[SourceSize]
@@ -82,6 +86,7 @@ class Preflight:
     epochs: float
     left_out: Sequence[str]
     cut: Mapping[str, Cut]
+    attention: str
 
     def __str__(self) -> str:
         return "\n".join([*self._table(), "", *self._sentences()]) + "\n"
@@ -114,6 +119,7 @@ class Preflight:
             f"A batch has {packing.examples:.0f} examples, {_rounded(packing.tokens):,} tokens; {packing.fill:.0%} of "
             f"what is computed is text, the rest padding; {packing.shared:.0%} of all tokens are read with another "
             "example's.",
+            self.attention,
             f"Memory: weights {_size(memory.weights)}, gradients {_size(memory.gradients)}, optimizer {optimizer}, and "
             f"{activations} for a batch of {memory.tokens:,} tokens: about {_size(memory.total)}. "
             f"{_size(memory.available)} are free beside the weights.",
@@ -124,22 +130,18 @@ class Preflight:
         return lines + [f"Left out: {sentence}" for sentence in self.left_out]
 
 
-def preflight(trainer: Trainer, left_out: Sequence[str] = ()) -> Preflight:
-    """Find out what a run is about to do, and change nothing of what it then does.
-
-    Args:
-        trainer: The trainer, before it trains.
-        left_out: What was left out of its data, and why; sentences.
-    """
+def preflight(trainer: Trainer) -> Preflight:
+    """Find out what a trainer is about to do, before it trains, and change nothing of what it then does."""
     examples = cast(EpochSet, trainer.train_dataset)
     examples.set_epoch(0)
-    with trainer.packed():
+    with trainer.packed() as slow:
         loader = trainer.get_train_dataloader()
         batches = list(cast(Any, loader).batch_sampler)
         picked = np.linspace(0, len(batches) - 1, min(_BATCHES, len(batches))).astype(int)
         encoded = [[examples[number] for number in batches[batch]] for batch in picked]
         laid_out = [trainer.data_collator(cast(Any, batch)) for batch in encoded]
         memory = measure_memory(trainer, max(laid_out, key=lambda inputs: inputs["batch"].node.numel()))
+        attention = _attention(trainer.seqgpt.forward, slow)
     values = trainer.set_initial_training_values(trainer.args, loader)
     epochs = trainer.args.num_train_epochs if trainer.args.max_steps <= 0 else values[0]
     return Preflight(
@@ -148,9 +150,18 @@ def preflight(trainer: Trainer, left_out: Sequence[str] = ()) -> Preflight:
         memory,
         values[-1],
         epochs,
-        left_out,
+        trainer.left_out,
         examples.cut,
+        attention,
     )
+
+
+def _attention(forward: TreeForward, slow: str) -> str:
+    if slow:
+        return f"Attention is computed in padded rows under a mask: {slow}."
+    if forward.find_training_layout()[0] == "flex":
+        return "Attention of a row is computed by one kernel: the self-test found it equal to padded rows."
+    return "Attention is computed block by block: the self-test found it equal to plain rows."
 
 
 def _sizes(examples: EpochSet, seed: int) -> list[SourceSize]:
