@@ -3,7 +3,7 @@
     import seqgpt
     from seqgpt import AtomicTask, SeqGPT
 
-    model = SeqGPT.from_pretrained("runs/demo")
+    model = SeqGPT.from_pretrained()  # the model that comes with the library; or a folder, or a hub id
     model.predict("Tim Cook visited Shanghai.", AtomicTask.extract(["person", "place"]))
     seqgpt.predict("Tim Cook visited Shanghai.", ["person", "place"])
     seqgpt.predict("Tim Cook visited Shanghai.", seqgpt.composite.relations({"person": ["destination"]}))

@@ -35,6 +35,9 @@ from seqgpt.whole_file import write_file
 SETTINGS_FILE = "seqgpt.json"
 """Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
 
+BUNDLED = Path(__file__).resolve().parent / "bundled"
+"""The model that comes with the library; its card is ``README.md`` there."""
+
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 """As peft calls them."""

@@ -11,9 +11,8 @@ from typing import Any, Unpack, overload
 from seqgpt.composite.base import CompositeTask, R
 from seqgpt.composite.literal import SchemaLiteral
 from seqgpt.composite.schema import Record
-from seqgpt.errors import ModelError
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import SETTINGS_FILE, expand, stamp
+from seqgpt.model_files import BUNDLED, expand, stamp
 from seqgpt.options import OptionKeywords, TaskLike, Tasks
 from seqgpt.results import Extraction
 from seqgpt.tasks import Labels
@@ -61,7 +60,7 @@ def predict(
     Args:
         text: A text, or a list of texts.
         task: What :meth:`SeqGPT.predict` takes: a task, labels, a nested literal, or several tasks.
-        model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that ``make demo`` trained.
+        model: A folder or hub id; by default ``SEQGPT_MODEL``, or the model that comes with the library.
         options: As in :meth:`SeqGPT.predict`.
 
     Returns:
@@ -81,18 +80,5 @@ def _open(path_or_id: str | Path, _stamp: object) -> SeqGPT:
 
 
 def default_model_path() -> str:
-    """Return the model to use where none is named: ``SEQGPT_MODEL``, or else the one that ``make demo`` trained.
-
-    Raises:
-        ModelError: If there is neither.
-    """
-    named = os.environ.get("SEQGPT_MODEL")
-    if named:
-        return named
-    demo = Path("runs/demo")
-    if (demo / SETTINGS_FILE).is_file():
-        return str(demo)
-    raise ModelError(
-        "no model is named: pass one (--model on the command line), set SEQGPT_MODEL to its folder, or train one here "
-        "with `make demo`."
-    )
+    """Return the model to use where none is named: ``SEQGPT_MODEL``, or else the one that comes with the library."""
+    return os.environ.get("SEQGPT_MODEL") or str(BUNDLED)

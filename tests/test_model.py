@@ -24,6 +24,7 @@ from seqgpt.calibration import Calibration
 from seqgpt.data.sample import load_sample
 from seqgpt.engine import released_code
 from seqgpt.errors import ConfigError, DataError, LabelError, ModelError, TextError
+from seqgpt.model_files import BUNDLED
 from seqgpt.one_line import default_model_path, predict
 from seqgpt.results import Classification, Extraction
 from seqgpt.templates.marks import MARKS, YES
@@ -824,12 +825,8 @@ def test_predict_opens_a_model_again_that_was_saved_again(folder, tiny, monkeypa
     assert predict(TEXTS[0], TONE, model=folder.name) == first.predict(TEXTS[0], TONE)
 
 
-def test_the_default_model_is_named_or_the_demo(folder, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_the_default_model_is_the_bundled_one_or_named(monkeypatch):
     monkeypatch.delenv("SEQGPT_MODEL", raising=False)
-    with pytest.raises(ModelError, match=r"no model is named: pass one .* set SEQGPT_MODEL"):
-        default_model_path()
-    shutil.copytree(folder, tmp_path / "runs" / "demo")
-    assert default_model_path() == "runs/demo"
+    assert default_model_path() == str(BUNDLED)
     monkeypatch.setenv("SEQGPT_MODEL", "elsewhere")
     assert default_model_path() == "elsewhere"

@@ -34,8 +34,8 @@ def family_table(evaluation: Evaluation) -> str:
     for group in by_family(evaluation):
         language = LANGUAGES.get(group.language, group.language or "–")
         about = ["all" if group.family is None else group.family or "–", language, group.metric, str(len(group.sets))]
-        means = [group.mean(name) for name in names]
-        rows.append([*map(_cell, about), *("–" if mean is None else percent(mean) for mean in means)])
+        means = [(group.mean(name), group.interval(name)) for name in names]
+        rows.append([*map(_cell, about), *("–" if mean is None else percent(mean, of) for mean, of in means)])
     return to_table(["family", "language", "metric", "sets", *map(_cell, names)], rows, left=(0, 1, 2))
 
 

@@ -10,12 +10,13 @@ from seqgpt.data.recipe import list_recipes, load_recipe
 FORBIDDEN = re.compile(
     r"\bNC\b|\bND\b|non-?commercial|commercial use on request|no-?deriv|academic use|THUCTC", re.IGNORECASE
 )
+STAGES = ("bundled_fine_grained", "bundled")
 FOR_RESEARCH = re.compile(r"research use", re.IGNORECASE)
 
 
 @lru_cache
 def recipes():
-    sources = find_sources(load_mixture_config("bundled"))
+    sources = [one for stage in STAGES for one in find_sources(load_mixture_config(stage))]
     return [load_recipe(name) for name in sorted({source.partition(":")[0] for source in sources})]
 
 

@@ -237,7 +237,7 @@ def test_a_threshold_that_is_no_better_is_not_taken(config, files, monkeypatch):
 
 def test_home_is_one_place(config, files, monkeypatch):
     monkeypatch.setenv("HOME", str(files))
-    wanted = load_run_config(ROOT / "configs" / "train" / "demo.yaml", ["output_dir=~/here"])
+    wanted = load_run_config(ROOT / "configs" / "train" / "real_cpu.yaml", ["output_dir=~/here"])
     assert wanted.output_dir == str(files / "here")
 
 
