@@ -23,7 +23,7 @@ from transformers.pytorch_utils import Conv1D
 from seqgpt import fingerprint
 from seqgpt.errors import ConfigError, ModelError
 from seqgpt.fingerprint import Fingerprint
-from seqgpt.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, SETTINGS_FILE, Source, cannot_open, expand
+from seqgpt.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, SETTINGS_FILE, Source, cannot_open, lasting_name
 from seqgpt.templates.marks import MARKS
 
 FINGERPRINT_FILE = "base_fingerprint.safetensors"
@@ -182,7 +182,6 @@ def add(
     import peft
 
     make: Any = peft.LoraConfig  # its annotation of alpha is narrower than what it takes
-    at_home = expand(source.name)
     lora = make(
         r=config.r,
         lora_alpha=config.alpha,
@@ -191,7 +190,7 @@ def add(
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         trainable_token_indices=_marks(model, tokenizer) if train_marks else None,
         task_type=peft.TaskType.CAUSAL_LM,
-        base_model_name_or_path=str(at_home.resolve()) if at_home.exists() else source.name,
+        base_model_name_or_path=lasting_name(source.name),
         revision=source.options.get("revision"),
     )
     base = fingerprint.take(model, tokenizer)

@@ -122,8 +122,8 @@ class SeqGPT:
         A plain causal language model can be opened too, to be trained; and an adapter, together with its base.
 
         Args:
-            path_or_id: The folder or hub id; by default the model that comes with the library. What is a ``Path``,
-                begins with ``.``, ``/`` or ``~``, or has two slashes or more is a folder only.
+            path_or_id: The folder or hub id; or ``"bundled"``, the model that comes with the library. What is a
+                ``Path``, begins with ``.``, ``/`` or ``~``, or has two slashes or more is a folder only.
             template: The template of a model that was trained on one but does not say so. By default the library's own,
                 on which a plain model is not trained yet; the released SeqGPT is known by its tokenizer.
             revision: Branch, tag or commit of a model on the hub.

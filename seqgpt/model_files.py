@@ -35,8 +35,11 @@ from seqgpt.whole_file import write_file
 SETTINGS_FILE = "seqgpt.json"
 """Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
 
-BUNDLED = Path(__file__).resolve().parent / "bundled"
-"""The model that comes with the library; its card is ``README.md`` there."""
+BUNDLED = "bundled"
+"""The name of the model that comes with the library."""
+
+BUNDLED_FOLDER = Path(__file__).resolve().parent / "bundled"
+"""Where it is; its card is ``README.md`` there."""
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -85,13 +88,22 @@ def expand(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def lasting_name(name: str) -> str:
+    """Return the name by which a model is still found later and from elsewhere: that of the bundled one, or its path."""
+    folder = expand(name)
+    if not folder.exists():
+        return name
+    place = folder.resolve()
+    return BUNDLED if place == BUNDLED_FOLDER else str(place)
+
+
 def find(path_or_id: str | Path, *, revision: str | None, use_safetensors: bool) -> Source:
-    """Find a model in a folder, or else on the hub.
+    """Find a model in a folder, or else on the hub; or the bundled one by its name.
 
     Raises:
         ModelError: If it is in neither, or the folder lacks something.
     """
-    folder = expand(path_or_id)
+    folder = BUNDLED_FOLDER if path_or_id == BUNDLED else expand(path_or_id)
     if not folder.exists() and not _must_be_a_folder(path_or_id):
         return fetch_settings(str(path_or_id), revision)
     check_folder(folder, use_safetensors=use_safetensors)

@@ -12,7 +12,7 @@ from seqgpt.composite.base import CompositeTask, R
 from seqgpt.composite.literal import SchemaLiteral
 from seqgpt.composite.schema import Record
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import BUNDLED, expand, stamp
+from seqgpt.model_files import BUNDLED, BUNDLED_FOLDER, expand, stamp
 from seqgpt.options import OptionKeywords, TaskLike, Tasks
 from seqgpt.results import Extraction
 from seqgpt.tasks import Labels
@@ -67,7 +67,7 @@ def predict(
         What :meth:`SeqGPT.predict` returns.
     """
     named = model or default_model_path()
-    folder = expand(named)
+    folder = BUNDLED_FOLDER if named == BUNDLED else expand(named)
     opened = _open(folder.resolve() if folder.exists() else named, stamp(folder))
     ask: Any = opened.predict  # mypy tries too few of the combinations
     return ask(text, task, **options)
@@ -81,4 +81,4 @@ def _open(path_or_id: str | Path, _stamp: object) -> SeqGPT:
 
 def default_model_path() -> str:
     """Return the model to use where none is named: ``SEQGPT_MODEL``, or else the one that comes with the library."""
-    return os.environ.get("SEQGPT_MODEL") or str(BUNDLED)
+    return os.environ.get("SEQGPT_MODEL") or BUNDLED

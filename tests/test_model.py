@@ -827,6 +827,6 @@ def test_predict_opens_a_model_again_that_was_saved_again(folder, tiny, monkeypa
 
 def test_the_default_model_is_the_bundled_one_or_named(monkeypatch):
     monkeypatch.delenv("SEQGPT_MODEL", raising=False)
-    assert default_model_path() == str(BUNDLED)
+    assert default_model_path() == BUNDLED
     monkeypatch.setenv("SEQGPT_MODEL", "elsewhere")
     assert default_model_path() == "elsewhere"

@@ -14,7 +14,7 @@ from seqgpt.data.given import Given, read_given
 from seqgpt.errors import ConfigError, DataError, ModelError, did_you_mean
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import Source, expand, find, read_settings
+from seqgpt.model_files import Source, expand, find, lasting_name, read_settings
 from seqgpt.runs.config import DataConfig, LoraRun, ModelConfig, RunConfig
 from seqgpt.runs.data import given_source
 from seqgpt.runs.hold_out import hold_out
@@ -111,8 +111,7 @@ def _place(model: SeqGPT | str | Path) -> Source:
     """Return where a model is, from which it is opened anew."""
     if isinstance(model, (str, Path)):
         found = find(model, revision=None, use_safetensors=True)
-        folder = Path(found.name)
-        return found._replace(name=str(folder.resolve())) if folder.is_dir() else found
+        return found._replace(name=lasting_name(found.name))
     if not isinstance(model, SeqGPT):
         raise ConfigError(f"the model is a {type(model).__name__}: give a SeqGPT, or the folder or hub id of one.")
     if model.adapter is not None:

@@ -9,6 +9,7 @@ from seqgpt.errors import ConfigError, DataError, RunError
 from seqgpt.evaluation import baselines
 from seqgpt.evaluation.baselines import MajorityClass, fit_baselines
 from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
+from seqgpt.evaluation.families import by_family
 from seqgpt.evaluation.files import write_reports
 from seqgpt.evaluation.report import evaluate
 from seqgpt.evaluation.sets import EvalSet, kind_of, open_sets
@@ -209,10 +210,24 @@ def test_tables(held_out, tmp_path):
     assert lines[3].endswith("| – |")
     families = family_table(evaluation).splitlines()
     assert [line.split(" | ")[0] for line in families[2:]] == ["| NER", "| SA", "| all", "| all"]
-    assert families[3].endswith("| 100.0 | – |")
+    assert families[3].endswith("| 100.0 (100.0–100.0) | – |")
     write_reports(evaluation, tmp_path)
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == to_markdown(evaluation)
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == evaluation.to_dict()
+
+
+def test_the_interval_of_a_family_is_that_of_a_mean_of_independent_sets(held_out, classes):
+    kept = classes.examples
+    sets = [classes, EvalSet("others", "sample", "classify", list(reversed(kept)))]
+    evaluation = run_evaluation({"model": Knows(held_out, too_hard={one.text for one in kept[:3]})}, sets)
+    group = by_family(evaluation)[-1]
+    halves = [
+        (of.high - of.low) / 2 for entry in evaluation.entries for of in [entry.report.intervals["accuracy"]] if of
+    ]
+    interval = group.interval("model")
+    assert interval.value == group.mean("model") == pytest.approx(0.7)
+    assert (interval.high - interval.low) / 2 == pytest.approx((halves[0] ** 2 + halves[1] ** 2) ** 0.5 / 2)
+    assert group.interval("nobody") is None
 
 
 def test_one_report_is_that_of_all_at_once(held_out, classes):
