@@ -103,7 +103,8 @@ def run_evaluation(
         predictors: What is evaluated, by name.
         sets: On what.
         rivals: Further predictors of single sets, by the name of the set: baselines that were fitted for it.
-        directory: Where examples and predictions are kept: who is interrupted goes on there.
+        directory: Where examples and predictions are kept: who is interrupted goes on there, and so does who asks more
+            examples of a set than before.
         about: What each predictor is, in plain JSON values: another one of the same name is refused in the folder.
         command: What was called, for the reports.
         retry_failed: Ask those texts again on which a predictor failed before.
@@ -121,7 +122,7 @@ def run_evaluation(
     run = _run(command)
     with _kept(directory):
         if directory is not None:
-            make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)
+            sets = make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)
         entries = []
         for one in sets:
             for name, predictor in asked[one.name].items():
@@ -148,7 +149,7 @@ def open_evaluation(directory: str | Path, *, finished: bool = True) -> Evaluati
 
     Args:
         directory: The folder.
-        finished: Refuse it if something of it was interrupted; else that is left out.
+        finished: Refuse it if something of it was interrupted; else that is left out, which is told.
 
     Raises:
         DataError: If there is none, it was interrupted, or a file of it is wrong.
@@ -166,6 +167,12 @@ def open_evaluation(directory: str | Path, *, finished: bool = True) -> Evaluati
                 raise DataError(
                     f"{directory}: {predictor} has answered {len(predictions)} of {len(one.examples)} texts of {name}: "
                     "run the same evaluation again, which goes on."
+                )
+            else:
+                tqdm.write(
+                    f"{predictor} has answered {len(predictions)} of {len(one.examples)} texts of {name} and is left "
+                    "out of the report: ask it again, which goes on.",
+                    file=sys.stderr,
                 )
     earlier = {"earlier runs": len(asked["runs"]) - 1} if len(asked["runs"]) > 1 else {}
     return Evaluation(entries, {**asked["runs"][-1], **earlier, "predictors": asked["predictors"]})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,10 +31,10 @@ def make_folder(
     predictors: Mapping[str, Sequence[str]],
     about: Mapping[str, Any],
     run: Mapping[str, Any],
-) -> None:
+) -> list[EvalSet]:
     """Make the folder of an evaluation, or find out whether it is of these sets and predictors.
 
-    Sets and predictors that it has not yet are added.
+    Sets and predictors that it has not yet are added, and so are further examples of a set, behind those that it has.
 
     Args:
         directory: The folder.
@@ -41,35 +43,43 @@ def make_folder(
         about: What each predictor is.
         run: Where and when this is.
 
+    Returns:
+        The sets, with their examples in the order of the folder.
+
     Raises:
         RunError: If it is of other sets or predictors, is something else, or cannot be written.
     """
-    asked: dict[str, Any] = {
-        "runs": [dict(run)],
-        "predictors": json.loads(json.dumps(about)),
-        "sets": {
-            one.name: {
-                "source": one.source,
-                "kind": one.kind,
-                "split": one.split,
-                "limit": one.limit,
-                "examples": _digest(one),
-                "predictors": list(predictors[one.name]),
-            }
-            for one in sets
-        },
-    }
     try:
-        if (directory / ASKED_FILE).exists():
-            asked = _joined(directory, read_asked(directory), asked)
+        before = read_asked(directory) if (directory / ASKED_FILE).exists() else None
+        if before:
+            sets = [_behind(directory, one, before["sets"].get(one.name)) for one in sets]
         elif directory.exists() and any(one.name not in _FIRST for one in directory.iterdir()):
             raise RunError(f"{directory} holds something that is no evaluation: name another folder.")
+        asked: dict[str, Any] = {
+            "runs": [dict(run)],
+            "predictors": json.loads(json.dumps(about)),
+            "sets": {
+                one.name: {
+                    "source": one.source,
+                    "kind": one.kind,
+                    "split": one.split,
+                    "limit": one.limit,
+                    "examples": _digest(one),
+                    "predictors": list(predictors[one.name]),
+                }
+                for one in sets
+            },
+        }
+        if before:
+            asked = _joined(directory, before, asked)
         for folder in (EXAMPLES, PREDICTIONS):
             (directory / folder).mkdir(parents=True, exist_ok=True)
         for one in sets:
-            if not examples_file(directory, one.name).exists():
-                write_file(examples_file(directory, one.name), "".join(f"{line}\n" for line in _lines(one)))
+            file, lines = examples_file(directory, one.name), "".join(f"{line}\n" for line in _lines(one))
+            if not file.exists() or file.read_text(encoding="utf-8") != lines:
+                write_file(file, lines)
         _write(directory, asked)
+        return list(sets)
     except OSError as error:
         raise RunError(f"cannot write {directory}: {error.strerror}. Check the path, or name another one.") from error
 
@@ -119,11 +129,6 @@ def _joined(directory: Path, before: dict[str, Any], asked: dict[str, Any]) -> d
     """Return what a folder has and what is asked now as one; raise a ``RunError`` if they do not go together."""
     for name, one in asked["sets"].items():
         then = before["sets"].get(name, one)
-        if then["examples"] != one["examples"]:
-            raise RunError(
-                f"{directory} has other examples of {name!r} (another split or limit, or other data): "
-                "name another folder, or delete this one."
-            )
         one["predictors"] = list(dict.fromkeys([*then["predictors"], *one["predictors"]]))
     for name, about in asked["predictors"].items():
         then = before["predictors"].get(name, about)
@@ -135,6 +140,35 @@ def _joined(directory: Path, before: dict[str, Any], asked: dict[str, Any]) -> d
                 )
     joined = {key: before[key] | asked[key] for key in ("predictors", "sets")}
     return {"runs": [*before["runs"], *asked["runs"]], **joined}
+
+
+def _behind(directory: Path, one: EvalSet, then: Mapping[str, Any] | None) -> EvalSet:
+    """Return a set with the examples first that the folder has, and what is asked beyond them behind.
+
+    So what was predicted stays where it is if a limit is raised, although the choice of more examples is in another
+    order.
+
+    Raises:
+        RunError: If the folder has examples that are not asked.
+    """
+    file = examples_file(directory, one.name)
+    if then is None or not file.exists():
+        return one
+    there = file.read_text(encoding="utf-8").split("\n")[:-1]
+    asked = dict(zip(_lines(one), one.examples, strict=True))
+    more = Counter(_lines(one))
+    more.subtract(there)
+    if asked.keys() < set(there):
+        raise RunError(
+            f"{directory} has {len(there)} examples of {one.name!r}, more than the {len(one.examples)} that are asked: "
+            "a limit can be raised but not lowered, so ask for as many, or name another folder."
+        )
+    if then["kind"] != one.kind or any(count < 0 for count in more.values()):
+        raise RunError(
+            f"{directory} has other examples of {one.name!r} (another split, or other data): "
+            "name another folder, or delete this one."
+        )
+    return replace(one, examples=[asked[line] for line in (*there, *more.elements())])
 
 
 def _write(directory: Path, asked: Mapping[str, Any]) -> None:

@@ -143,8 +143,11 @@ def test_another_evaluation_in_the_folder(held_out, classes, tmp_path):
         run_evaluation({"model": Knows(held_out)}, [one], directory=tmp_path / "run", about={"model": about})
 
     run(classes.examples, threshold=0.5)
-    with pytest.raises(RunError, match="has other examples of 'classes'"):
+    with pytest.raises(RunError, match="has 10 examples of 'classes', more than the 9 that are asked: a limit can be"):
         run(classes.examples[:9], threshold=0.5)
+    others = [example for example in held_out if kind_of(example) == "classify"][1:12]
+    with pytest.raises(RunError, match="has other examples of 'classes'"):
+        run(others, threshold=0.5)
     with pytest.raises(
         RunError, match=r"of another 'model' \(threshold: 0.5 then, 0.4 now\): give the predictor another name"
     ):
@@ -155,6 +158,39 @@ def test_another_evaluation_in_the_folder(held_out, classes, tmp_path):
         run_evaluation({"model": Knows(held_out)}, [classes], directory=tmp_path / "other")
     with pytest.raises(DataError, match="holds no evaluation"):
         open_evaluation(tmp_path / "other")
+
+
+@pytest.mark.usefixtures("in_fours")
+def test_a_limit_that_is_raised(held_out, tmp_path, capsys):
+    """What was predicted is not predicted again, wherever the further examples stand, and whoever was interrupted."""
+    members = [example for example in held_out if kind_of(example) == "classify"][:12]
+    few, more = (EvalSet("classes", "sample", "classify", some) for some in (members[1::2], members))
+    run_evaluation({"first": Knows(held_out), "other": Knows(held_out)}, [few], directory=tmp_path)
+    stops = Knows(held_out, stops_at=members[10].text)
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation({"first": stops}, [more], directory=tmp_path)
+    assert stops.asked == [members[i].text for i in (0, 2, 4, 6)]
+    goes_on = Knows(held_out, too_hard={members[10].text})
+    (entry,) = run_evaluation({"first": goes_on}, [more], directory=tmp_path).entries
+    assert goes_on.asked == [members[8].text]
+    assert [example.id for example in entry.of.examples] == [
+        members[i].id for i in (1, 3, 5, 7, 9, 11, 0, 2, 4, 6, 8, 10)
+    ]
+    assert entry.report.headline == pytest.approx(11 / 12)
+    assert run_evaluation({"first": Knows([])}, [more], directory=tmp_path).to_dict()["sets"][0]["n"] == 12
+    with pytest.raises(DataError, match="other has answered 6 of 12 texts of classes"):
+        open_evaluation(tmp_path)
+    capsys.readouterr()
+    (kept,) = open_evaluation(tmp_path, finished=False).entries
+    assert kept.report.to_dict() == entry.report.to_dict()
+    assert "other has answered 6 of 12 texts of classes and is left out of the report" in capsys.readouterr().err
+
+
+def test_examples_of_a_folder_that_was_killed_before_it_was_one(held_out, classes, tmp_path):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "classes.jsonl").write_text("{}\n", encoding="utf-8")
+    run_evaluation({"model": Knows(held_out)}, [classes], directory=tmp_path)
+    assert open_evaluation(tmp_path).entries[0].report.n == 10
 
 
 def test_what_is_added_to_a_folder(held_out, classes, tmp_path):
