@@ -81,6 +81,38 @@ def test_a_label_that_the_task_does_not_list(model, tmp_path, capfd):  # noqa: F
     assert "mine.jsonl, line 1: label 'c' is not" in complaint(capfd, "evaluate", "--recipes", str(path))
 
 
+def test_a_recipe_without_a_test_split(model, tmp_path, capfd, monkeypatch):  # noqa: F811
+    """Its data lie beside it, so that the folder of the data sets has nothing to say of it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "tones").mkdir()
+    (tmp_path / "tones" / "train.csv").write_text("text,label\nWell done.,a\nNo.,b\n", encoding="utf-8")
+    recipe = tmp_path / "tones.yaml"
+    recipe.write_text(
+        """\
+name: tones
+version: 1
+source: tones/{split}.csv
+schema: text-classification
+columns: {text: text, label: label}
+family: SA
+language: en
+labels:
+  a: {en: praise, zh: 表扬}
+  b: {en: complaint, zh: 投诉}
+licence: mine
+citation: mine
+checked: true
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SEQGPT_DATA", str(tmp_path / "data"))
+    said = complaint(capfd, "evaluate", "--recipes", f"sample,{recipe}")
+    assert "split 'test': no file " in said
+    assert "test.csv; there is train.csv: ask for one of these splits." in said
+    assert main(["evaluate", "--recipes", str(recipe), "--split", "train"]) == 0
+    assert "| 2 | accuracy |" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
