@@ -38,6 +38,20 @@ def test_evaluate(model, tmp_path, capfd):  # noqa: F811
     assert "has predictions of another 'model' (threshold: 0.5 then, 0.9 now)" in said
 
 
+def test_spans_that_overlap(model, tmp_path, capfd):  # noqa: F811
+    asked = ["evaluate", "--recipes", "sample", "--limit", "12", "--threshold", "0.05", "--output"]
+    for folder_name, more in (("all", []), ("flat", ["--overlap", "flat"])):
+        assert main([*asked, str(tmp_path / folder_name), *more]) == 0
+    every, flat = (open_evaluation(tmp_path / name).by_set()["sample (extract)"]["model"] for name in ("all", "flat"))
+    assert [one.result.flat().spans for one in every.predictions] == [one.result.spans for one in flat.predictions]
+    assert [one.result.spans for one in every.predictions] != [one.result.spans for one in flat.predictions]
+    capfd.readouterr()
+    said = complaint(capfd, *asked, str(tmp_path / "all"), "--overlap", "flat")
+    assert "has predictions of another 'model' (overlap: None then, 'flat' now)" in said
+    said = complaint(capfd, "evaluate", "--recipes", "sample", "--predictor", f"model:{model}", "--overlap", "flat")
+    assert "--threshold, --overlap and --int8 are of the model of --model: name it, or leave them out" in said
+
+
 def test_the_report_alone(model, tmp_path, capfd):  # noqa: F811
     file = tmp_path / "report.json"
     assert main(["evaluate", "--recipes", "sample", "--limit", "8", "--output", str(file)]) == 0
