@@ -38,7 +38,6 @@ class Prediction:
         ungrounded: How many strings that it gave as spans are not in the text.
         error: What the predictor raised; empty if nothing.
         seconds: Wall-clock time: its share of that of the examples that were predicted with it.
-        written: A model wrote it freely, so that ``malformed`` and ``ungrounded`` say something.
     """
 
     result: Result
@@ -46,14 +45,11 @@ class Prediction:
     ungrounded: int = 0
     error: str = ""
     seconds: float = 0.0
-    written: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as plain JSON values, without text and task, which its example has."""
         record = {key: value for key, value in self.result.to_dict().items() if key not in ("text", "task", "asked")}
-        notes = {
-            key: getattr(self, key) for key in ("malformed", "ungrounded", "error", "written") if getattr(self, key)
-        }
+        notes = {key: getattr(self, key) for key in ("malformed", "ungrounded", "error") if getattr(self, key)}
         return {"result": record, **notes, "seconds": self.seconds}
 
     @classmethod
@@ -142,16 +138,12 @@ def answer(
     pairs = [(example.text, example.task) for example in examples]
     answers = predictor.predict_pairs(pairs, progress=progress)
     seconds = (time.perf_counter() - started) / max(len(examples), 1)
-    freely = [isinstance(one, Written) for one in answers]
     read = [one if isinstance(one, Written) else Written(one) for one in answers]
     try:
         check_pairs([example.gold for example in examples], [one.result for one in read])
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
-    return [
-        Prediction(one.result, one.malformed, one.ungrounded, seconds=seconds, written=written)
-        for one, written in zip(read, freely, strict=True)
-    ]
+    return [Prediction(one.result, one.malformed, one.ungrounded, seconds=seconds) for one in read]
 
 
 def _tolerantly(predictor: Predictor, examples: Sequence[Example], name: str) -> list[Prediction]:

@@ -43,7 +43,7 @@ def metric_tables(evaluation: Evaluation) -> Iterator[str]:
     """Yield for each set all its metrics, in percent, a column for each predictor, under a heading."""
     for name, entries in evaluation.by_set().items():
         some = next(iter(entries.values()))
-        metrics = list(dict.fromkeys(metric for entry in entries.values() for metric in entry.report.metrics))
+        metrics = list(dict.fromkeys(metric for entry in entries.values() for metric in entry.report.shares))
         rows = [[metric, *(_metric(entry, metric) for entry in entries.values())] for metric in metrics]
         rows += [["texts per second", *(f"{entry.report.texts_per_second:.1f}" for entry in entries.values())]]
         rows += [["failed", *(str(entry.report.failed) for entry in entries.values())]]
@@ -95,7 +95,7 @@ def _shown(entry: Entry | None, best: float | None) -> str:
 
 def _metric(entry: Entry, metric: str) -> str:
     report = entry.report
-    return percent(report.metrics[metric], report.intervals.get(metric)) if metric in report.metrics else "–"
+    return percent(report.shares[metric], report.intervals.get(metric)) if metric in report.shares else "–"
 
 
 def _about(about: Mapping[str, object]) -> Iterator[str]:

@@ -8,9 +8,11 @@ import pytest
 from seqgpt import AtomicTask, Classification, Example, Extraction, Span
 from seqgpt.errors import DataError, RunError
 from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
+from seqgpt.evaluation.pages.evaluation_page import to_html
 from seqgpt.evaluation.predictions import CannotAnswerError, predict, read_predictions
 from seqgpt.evaluation.predictor import LostError, Written
 from seqgpt.evaluation.sets import EvalSet
+from seqgpt.evaluation.tables import to_markdown
 
 TONE = AtomicTask.classify(["praise", "complaint"])
 WHO = AtomicTask.extract(["person"])
@@ -137,12 +139,25 @@ def test_who_is_lost_stops_the_evaluation_and_fails_no_text(tmp_path):
         predict(Answers(make), examples[20:])
 
 
-def test_what_was_written_freely_is_measured_also_where_nothing_is_wrong():
-    one = EvalSet("x", "x", "classify", classes(4))
-    (free,) = run_evaluation({"free": Answers(lambda *given: Written(right(*given)))}, [one]).entries
-    assert free.report.metrics["malformed"] == 0.0
-    (constrained,) = run_evaluation({"model": Answers(right)}, [one]).entries
-    assert "malformed" not in constrained.report.metrics
+def test_malformed_and_ungrounded_answers_are_shares_and_none_where_there_can_be_none():
+    def named(text, task):
+        return Extraction.of(text, task, (Span("person", text[:4], 0, 4),))
+
+    def freely(text, task):
+        odd = text == "text 1"
+        return Written(named(text, task), malformed=odd, ungrounded=3 * odd)
+
+    who = EvalSet("who", "x", "extract", [Example(named(f"text {i}", WHO)) for i in range(4)])
+    tone = EvalSet("tone", "x", "classify", classes(4))
+    asked = {"free": Answers(freely), "constrained": Answers(named)}
+    evaluation = run_evaluation(asked, [who])
+    free, constrained = evaluation.entries
+    assert free.report.faults == {"malformed": 1 / 4, "ungrounded": 3 / 7}
+    assert constrained.report.faults == {"malformed": 0, "ungrounded": 0}
+    assert run_evaluation({"constrained": Answers(right)}, [tone]).entries[0].report.faults == {"malformed": 0}
+    assert evaluation.to_dict()["sets"][0]["reports"]["free"]["metrics"]["ungrounded"] == 3 / 7
+    assert "| malformed | 25.0 | 0.0 |\n| ungrounded | 42.9 | 0.0 |" in to_markdown(evaluation)
+    assert "ungrounded" in to_html(evaluation)
 
 
 def test_a_baseline_of_the_name_of_a_predictor():
