@@ -122,7 +122,7 @@ def run_evaluation(
     run = _run(command)
     with _kept(directory):
         if directory is not None:
-            sets = make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)
+            make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)
         entries = []
         for one in sets:
             for name, predictor in asked[one.name].items():
@@ -162,7 +162,8 @@ def open_evaluation(directory: str | Path, *, finished: bool = True) -> Evaluati
         for predictor in of["predictors"]:
             predictions = read_predictions(predictions_file(folder, name, predictor), one.examples)
             if len(predictions) == len(one.examples):
-                entries.append(Entry(one, predictor, predictions, make_report(one, predictions)))
+                said = list(predictions.values())
+                entries.append(Entry(one, predictor, said, make_report(one, said)))
             elif finished:
                 raise DataError(
                     f"{directory}: {predictor} has answered {len(predictions)} of {len(one.examples)} texts of {name}: "

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,10 +30,10 @@ def make_folder(
     predictors: Mapping[str, Sequence[str]],
     about: Mapping[str, Any],
     run: Mapping[str, Any],
-) -> list[EvalSet]:
+) -> None:
     """Make the folder of an evaluation, or find out whether it is of these sets and predictors.
 
-    Sets and predictors that it has not yet are added, and so are further examples of a set, behind those that it has.
+    Sets and predictors that it has not yet are added, and so are further examples of a set.
 
     Args:
         directory: The folder.
@@ -43,35 +42,32 @@ def make_folder(
         about: What each predictor is.
         run: Where and when this is.
 
-    Returns:
-        The sets, with their examples in the order of the folder.
-
     Raises:
         RunError: If it is of other sets or predictors, is something else, or cannot be written.
     """
+    asked: dict[str, Any] = {
+        "runs": [dict(run)],
+        "predictors": json.loads(json.dumps(about)),
+        "sets": {
+            one.name: {
+                "source": one.source,
+                "kind": one.kind,
+                "split": one.split,
+                "limit": one.limit,
+                "examples": _digest(one),
+                "predictors": list(predictors[one.name]),
+            }
+            for one in sets
+        },
+    }
     try:
-        before = read_asked(directory) if (directory / ASKED_FILE).exists() else None
-        if before:
-            sets = [_behind(directory, one, before["sets"].get(one.name)) for one in sets]
+        if (directory / ASKED_FILE).exists():
+            before = read_asked(directory)
+            for one in sets:
+                _check_examples(directory, one, before["sets"].get(one.name))
+            asked = _joined(directory, before, asked)
         elif directory.exists() and any(one.name not in _FIRST for one in directory.iterdir()):
             raise RunError(f"{directory} holds something that is no evaluation: name another folder.")
-        asked: dict[str, Any] = {
-            "runs": [dict(run)],
-            "predictors": json.loads(json.dumps(about)),
-            "sets": {
-                one.name: {
-                    "source": one.source,
-                    "kind": one.kind,
-                    "split": one.split,
-                    "limit": one.limit,
-                    "examples": _digest(one),
-                    "predictors": list(predictors[one.name]),
-                }
-                for one in sets
-            },
-        }
-        if before:
-            asked = _joined(directory, before, asked)
         for folder in (EXAMPLES, PREDICTIONS):
             (directory / folder).mkdir(parents=True, exist_ok=True)
         for one in sets:
@@ -79,7 +75,6 @@ def make_folder(
             if not file.exists() or file.read_text(encoding="utf-8") != lines:
                 write_file(file, lines)
         _write(directory, asked)
-        return list(sets)
     except OSError as error:
         raise RunError(f"cannot write {directory}: {error.strerror}. Check the path, or name another one.") from error
 
@@ -142,33 +137,23 @@ def _joined(directory: Path, before: dict[str, Any], asked: dict[str, Any]) -> d
     return {"runs": [*before["runs"], *asked["runs"]], **joined}
 
 
-def _behind(directory: Path, one: EvalSet, then: Mapping[str, Any] | None) -> EvalSet:
-    """Return a set with the examples first that the folder has, and what is asked beyond them behind.
-
-    So what was predicted stays where it is if a limit is raised, although the choice of more examples is in another
-    order.
-
-    Raises:
-        RunError: If the folder has examples that are not asked.
-    """
+def _check_examples(directory: Path, one: EvalSet, then: Mapping[str, Any] | None) -> None:
+    """Raise a ``RunError`` if the folder has examples of a set that are not asked; there may be more than it has."""
     file = examples_file(directory, one.name)
     if then is None or not file.exists():
-        return one
-    there = file.read_text(encoding="utf-8").split("\n")[:-1]
-    asked = dict(zip(_lines(one), one.examples, strict=True))
-    more = Counter(_lines(one))
-    more.subtract(there)
-    if asked.keys() < set(there):
+        return
+    there, asked = Counter(file.read_text(encoding="utf-8").split("\n")[:-1]), Counter(_lines(one))
+    if then["kind"] == one.kind and there <= asked:
+        return
+    if then["kind"] == one.kind and asked < there:
         raise RunError(
-            f"{directory} has {len(there)} examples of {one.name!r}, more than the {len(one.examples)} that are asked: "
+            f"{directory} has {there.total()} examples of {one.name!r}, more than the {asked.total()} that are asked: "
             "a limit can be raised but not lowered, so ask for as many, or name another folder."
         )
-    if then["kind"] != one.kind or any(count < 0 for count in more.values()):
-        raise RunError(
-            f"{directory} has other examples of {one.name!r} (another split, or other data): "
-            "name another folder, or delete this one."
-        )
-    return replace(one, examples=[asked[line] for line in (*there, *more.elements())])
+    raise RunError(
+        f"{directory} has other examples of {one.name!r} (another split, or other data): "
+        "name another folder, or delete this one."
+    )
 
 
 def _write(directory: Path, asked: Mapping[str, Any]) -> None:
