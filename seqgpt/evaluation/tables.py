@@ -53,6 +53,20 @@ def metric_tables(evaluation: Evaluation) -> Iterator[str]:
         yield f"{heading}\n\n{table}"
 
 
+def label_tables(evaluation: Evaluation) -> Iterator[str]:
+    """Yield for each predictor on each set the F1 of its labels by each metric, in percent, most gold answers first."""
+    for name, entries in evaluation.by_set().items():
+        for predictor, entry in entries.items():
+            first, by_metric = entry.report.per_label, entry.report.per_label_by
+            ranked = sorted(first, key=lambda label: -first[label].support)
+            rows = [
+                [_cell(label), str(first[label].support), *(percent(some[label].f1) for some in by_metric.values())]
+                for label in ranked
+            ]
+            if rows:
+                yield f"### {name}, {predictor}\n\n{to_table(['label', 'gold', *by_metric], rows)}"
+
+
 def to_markdown(evaluation: Evaluation) -> str:
     """Return the whole evaluation as Markdown."""
     parts = [
@@ -66,6 +80,9 @@ def to_markdown(evaluation: Evaluation) -> str:
         "## By data set",
         *metric_tables(evaluation),
     ]
+    by_label = [*label_tables(evaluation)]
+    if by_label:
+        parts += ["## By label", "F1 in percent; labels that are neither gold nor predicted are left out.", *by_label]
     return "\n\n".join(parts) + "\n"
 
 

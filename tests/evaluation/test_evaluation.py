@@ -8,7 +8,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError, RunError
 from seqgpt.evaluation import baselines
 from seqgpt.evaluation.baselines import MajorityClass, fit_baselines
-from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
+from seqgpt.evaluation.evaluation import Evaluation, open_evaluation, run_evaluation
 from seqgpt.evaluation.files import write_reports
 from seqgpt.evaluation.report import evaluate
 from seqgpt.evaluation.sets import EvalSet, kind_of, open_sets
@@ -248,6 +248,21 @@ def test_tables(held_out, tmp_path):
     write_reports(evaluation, tmp_path)
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == to_markdown(evaluation)
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == evaluation.to_dict()
+
+
+def test_every_label_stands_in_the_markdown_by_every_metric(held_out):
+    examples = [example for example in held_out if example.task.kind == "extract"][:12]
+    spans = EvalSet("spans", "sample", "extract", examples)
+    (entry,) = run_evaluation({"model": Knows(held_out, too_hard={examples[0].text})}, [spans]).entries
+    page = to_markdown(Evaluation([entry]))
+    assert "| label | gold | offset_f1 | string_f1 | partial_offset_f1 | partial_string_f1 |" in page
+    rows = page.partition("## By label")[2].splitlines()
+    for label, score in entry.report.per_label.items():
+        (row,) = [row for row in rows if row.startswith(f"| {label} |")]
+        shares = [f"{100 * some[label].f1:.1f}" for some in entry.report.per_label_by.values()]
+        assert row == f"| {label} | {score.support} | {' | '.join(shares)} |"
+    gold = [int(row.split(" | ")[1]) for row in rows if row.startswith("| ") and row[2] not in "l-"]
+    assert gold == sorted(gold, reverse=True)
 
 
 def test_one_report_is_that_of_all_at_once(held_out, classes):
