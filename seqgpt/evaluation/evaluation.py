@@ -92,7 +92,7 @@ def run_evaluation(
     sets: Sequence[EvalSet],
     *,
     rivals: Mapping[str, Mapping[str, Predictor]] | None = None,
-    directory: Path | None = None,
+    directory: str | Path | None = None,
     about: Mapping[str, Mapping[str, Any]] | None = None,
     command: str = "",
     retry_failed: bool = False,
@@ -119,7 +119,10 @@ def run_evaluation(
     """
     asked = {one.name: _together(predictors, (rivals or {}).get(one.name, {})) for one in sets}
     known = {name: dict((about or {}).get(name, {})) for some in asked.values() for name in some}
+    if not any(asked.values()):
+        raise RunError("there is nothing to evaluate: give at least one predictor and one set.")
     run = _run(command)
+    directory = None if directory is None else Path(directory)
     with _kept(directory):
         if directory is not None:
             make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)

@@ -193,7 +193,7 @@ def test_examples_of_a_folder_that_was_killed_before_it_was_one(held_out, classe
 
 
 def test_what_is_added_to_a_folder(held_out, classes, tmp_path):
-    run_evaluation({"first": Knows(held_out)}, [classes], directory=tmp_path)
+    run_evaluation({"first": Knows(held_out)}, [classes], directory=str(tmp_path))
     second = Knows(held_out)
     run_evaluation({"first": Knows([]), "second": second}, [classes], directory=tmp_path)
     assert len(second.asked) == 10
@@ -214,6 +214,13 @@ def test_a_predictor_that_raises_on_one_text(held_out, classes, tmp_path):
 def test_a_predictor_that_raises_on_all(held_out, classes):
     with pytest.raises(RunError, match="classes: the predictor fails on every text: ValueError: too hard"):
         run_evaluation({"model": Knows(held_out, too_hard={e.text for e in held_out})}, [classes])
+
+
+def test_nothing_to_evaluate(classes, tmp_path):
+    for predictors, sets in (({}, [classes]), ({"model": Knows([])}, [])):
+        with pytest.raises(RunError, match="there is nothing to evaluate: give at least one predictor and one set"):
+            run_evaluation(predictors, sets, directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_predictor_cannot_answer_is_left_out(held_out, classes, tmp_path, capsys):
@@ -245,7 +252,7 @@ def test_tables(held_out, tmp_path):
     families = family_table(evaluation).splitlines()
     assert [line.split(" | ")[0] for line in families[2:]] == ["| NER", "| SA", "| all", "| all"]
     assert families[3].endswith("| 100.0 | – |")
-    write_reports(evaluation, tmp_path)
+    write_reports(evaluation, str(tmp_path))
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == to_markdown(evaluation)
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == evaluation.to_dict()
 
