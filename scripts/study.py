@@ -11,13 +11,12 @@ done again. At the end the folder holds study.md, study.json and study.png. --la
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from study_config import Study, Variant, load_study
@@ -188,9 +187,9 @@ def _answered(cell: Cell, sets: Mapping[str, Sequence[EvalSet]]) -> Outcome | No
     return Outcome(cell.variant, cell.seed, parameters, found)
 
 
-def _asked(sets: Sequence[EvalSet]) -> dict[str, list[str]]:
-    """Return the examples of each set, in no order: that of a folder is its own."""
-    return {one.name: sorted(json.dumps(example.to_dict()) for example in one.examples) for one in sets}
+def _asked(sets: Sequence[EvalSet]) -> dict[str, list[dict[str, Any]]]:
+    """Return the examples of each set, as they are written."""
+    return {one.name: [example.to_dict() for example in one.examples] for one in sets}
 
 
 def _folder(cell: Cell, group: str) -> Path:
