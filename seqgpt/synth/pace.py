@@ -22,13 +22,14 @@ class Pace:
 
     async def wait(self, tokens: float) -> None:
         """Wait until a request of about so many tokens may be asked."""
-        now = asyncio.get_running_loop().time()
-        start = max(now, self._request_free, self._tokens_free)
-        self._request_free = start + self._per_request
-        self._tokens_free = start + tokens * self._per_token
-        while (start := max(start, self._paused)) > now:
-            await asyncio.sleep(start - now)
+        start = -1.0
+        while start < self._paused:  # a pause may have come while this request waited: then it waits its turn again
             now = asyncio.get_running_loop().time()
+            start = max(now, self._request_free, self._tokens_free)
+            self._request_free = start + self._per_request
+            self._tokens_free = start + tokens * self._per_token
+            if start > now:
+                await asyncio.sleep(start - now)
 
     def correct(self, tokens: float) -> None:
         """Note that a request took so many tokens more than was said, or fewer."""
@@ -37,3 +38,5 @@ class Pace:
     def pause(self, seconds: float) -> None:
         """Let nothing through for a while."""
         self._paused = max(self._paused, asyncio.get_running_loop().time() + seconds)
+        self._request_free = max(self._request_free, self._paused)
+        self._tokens_free = max(self._tokens_free, self._paused)

@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -116,7 +116,7 @@ class Records:
         """
         if record.key in self._places:
             return
-        line = (json.dumps(asdict(record), ensure_ascii=False) + "\n").encode(errors="replace")
+        line = (json.dumps(vars(record), ensure_ascii=False) + "\n").encode(errors="replace")
         try:
             written = os.write(self._file, line)
             if written < len(line):  # a disk that is full takes a part first

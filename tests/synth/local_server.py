@@ -112,7 +112,7 @@ class LocalServer:
         self.port = 0
         self._keep_bodies = keep_bodies
         self._now = 0
-        self._random = random.Random(0)
+        self._random = random.Random(0)  # noqa: S311  (faults, no secrets)
 
     @property
     def url(self) -> str:
