@@ -178,8 +178,11 @@ async def _ask_all(
 
     asking = Asking(config, teacher, records, Expectation(config), price, rejections)
     try:
+        asked: set[str] = set()  # what failed in the first round is left to the next run
         for title in ("label", "type mentions"):
-            await asking.ask(pending(config, texts, records), title=title, progress=progress)
+            requests = [request for request in pending(config, texts, records) if request.key not in asked]
+            asked.update(request.key for request in requests)
+            await asking.ask(requests, title=title, progress=progress)
     finally:
         await teacher.close()
     return asking

@@ -85,7 +85,7 @@ def test_a_key_that_a_server_repeats_is_in_no_record(make, monkeypatch):
 
 def test_a_key_that_is_not_set(make, monkeypatch):
     monkeypatch.delenv("MY_KEY", raising=False)
-    with pytest.raises(ConfigError, match="MY_KEY, which teacher.api_key_env names, is not set: set it"):
+    with pytest.raises(ConfigError, match=r"MY_KEY, which teacher.api_key_env names, is not set: set it"):
         synthesize(make(api_key_env="MY_KEY"))
 
 
@@ -101,9 +101,7 @@ def test_nobody_answers(make):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(
-        TeacherError, match=rf"nobody answers at {re.escape(url)}: start the server"
-    ):
+    with pytest.raises(TeacherError, match=rf"nobody answers at {re.escape(url)}: start the server"):
         synthesize(make(url=url), progress=False)
 
 
