@@ -26,7 +26,8 @@ from seqgpt.version import __version__
 
 _PATH = "/chat/completions"
 _FORMATS = ("schema", "object", "text")
-_OF_FORMATS = ("response_format", "json_schema", "json_object", "schema", "grammar", "guided", "structured")
+_NO_SUCH_FORMAT = (400, 422, 500, 501)  # 500: llama.cpp (ggml-org/llama.cpp#9522)
+_OF_FORMATS = ("response_format", "json_schema", "json_object", "grammar", "guided", "structured output")
 _PASSING = (408, 409, 425, 429)
 _CONNECTIONS = 8  # of a pool, which looks through all of them for each request: 64 cost a third of a millisecond
 _KEY_LENGTH = 8  # shorter ones are words, which messages may well have
@@ -103,7 +104,7 @@ class HttpTeacher:
 
     def _falls_back(self, response: httpx2.Response, used: str) -> bool:
         """Tell whether the request is asked again in a form that the server knows."""
-        if response.status_code not in (400, 422, 501) or self._config.answers != "auto" or used == _FORMATS[-1]:
+        if response.status_code not in _NO_SUCH_FORMAT or self._config.answers != "auto" or used == _FORMATS[-1]:
             return False
         if not any(word in response.text.lower() for word in _OF_FORMATS):
             return False

@@ -95,15 +95,16 @@ def recheck(name: str, data_root: str | Path | None = None) -> Recheck:
 def to_markdown(results: Iterable[Recheck]) -> str:
     """Return what was found as two tables."""
     lines = [
-        "| set | texts | the same | nearly the same | held out | spans | found again | rejected | places added |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| set | texts | the same | nearly | held out | spans | found again | rejected | added | types | merged |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     reasons = ["| set | rejected | times | of all spans | for example |", "|---|---|---:|---:|---|"]
     for one in results:
         rejected = one.rejected.total()
         lines.append(
             f"| {one.name} | {one.texts:,} | {one.same:,} | {one.near:,} | {one.held_out:,} | {one.spans:,} | "
-            f"{one.found / max(one.spans, 1):.1%} | {rejected / max(one.spans, 1):.2%} | {one.added:,} |"
+            f"{one.found / max(one.spans, 1):.1%} | {rejected / max(one.spans, 1):.2%} | {one.added:,} | "
+            f"{one.types:,} | {one.merged:,} |"
         )
         for reason, count in one.rejected.most_common():
             mention, kind = one.shown[reason]

@@ -46,6 +46,7 @@ class Behaviour:
         models: The models that it knows.
         key: The key that it wants, if any.
         formats: The kinds of ``response_format`` that it knows.
+        unknown_format: The status with which it says that it does not know one.
         refuses: A word; requests with it in their messages get a status 400.
         latency_s: How long each answer takes.
         slow_s: How long a slow one takes.
@@ -60,6 +61,7 @@ class Behaviour:
     models: tuple[str, ...] = ("teacher",)
     key: str = ""
     formats: tuple[str, ...] = ("json_schema", "json_object")
+    unknown_format: int = 400
     refuses: str = ""
     latency_s: float = 0.0
     slow_s: float = 30.0
@@ -166,7 +168,9 @@ class LocalServer:
             return 404, {"error": {"message": "no such model", "code": "model_not_found"}}
         kind = request.get("response_format", {}).get("type", "text")
         if kind not in (*does.formats, "text"):
-            return 400, {"error": {"message": f"response_format of type {kind} is not supported by this model"}}
+            return does.unknown_format, {
+                "error": {"message": f"response_format of type {kind} is not supported by this model"}
+            }
         if does.refuses and does.refuses in json.dumps(request["messages"], ensure_ascii=False):
             return 400, {"error": {"message": f"refused; your key is {said}"}}
         return None

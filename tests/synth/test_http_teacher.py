@@ -1,5 +1,6 @@
 """A server: what it is sent, and what is said when it will not answer; over real HTTP."""
 
+import asyncio
 import json
 import re
 import socket
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from seqgpt.errors import ConfigError
-from seqgpt.synth import synthesize
+from seqgpt.synth import ScriptedTeacher, synthesize
 from seqgpt.synth.answers import ANSWER_SCHEMAS
 from seqgpt.synth.http_teacher import _retry_after
-from seqgpt.synth.teacher import TeacherError
+from seqgpt.synth.scripted import scripted_answer
+from seqgpt.synth.teacher import PassingError, TeacherError
+from tests.synth.conftest import written
 from tests.synth.local_server import serve
 
 KEY = "sk-very-secret-0123456789"
@@ -52,6 +55,44 @@ def test_the_form_of_answers_that_a_server_knows_is_found_once(make, answers, fo
     assert used[tried:] == [expected] * 12
     assert len(used) == 12 + tried
     assert summary.requests == 12
+
+
+@pytest.mark.parametrize("status", [422, 500, 501])
+def test_a_form_may_be_unknown_with_another_status(make, status):
+    with serve(formats=(), unknown_format=status) as server:
+        summary = synthesize(make(url=server.url, limit=4), progress=False)
+    assert (len(bodies(server)), summary.requests, summary.retried) == (14, 12, {})
+
+
+def test_answers_that_no_form_holds(make):
+    """Servers may take a schema and not keep to it: what is said around the JSON is read over."""
+    say = lambda messages: f"Sure!\n```json\n{json.dumps(scripted_answer(messages))}\n```"  # noqa: E731
+    with serve(answer=say) as server:
+        summary = synthesize(make("fenced", url=server.url, limit=4), progress=False)
+    assert summary.written.repaired["answer repaired"] == 12
+    plain = make("plain", limit=4)
+    synthesize(plain, teacher=ScriptedTeacher(), progress=False)
+    assert written(plain.output_dir) == written(make("fenced").output_dir)
+
+
+def test_no_request_is_asked_before_the_server_wants_to_be_left_alone_no_longer(make, monkeypatch):
+    """Of all that are asked: what was slept is what a request waited, the others included."""
+    slept, calls, sleep = [], [], asyncio.sleep
+
+    async def note(seconds, *rest):
+        slept.append(seconds)
+        await sleep(0, *rest)
+
+    def busy_once(messages):
+        calls.append(messages)
+        if len(calls) == 3:
+            raise PassingError("status 429", wait_s=70.0)
+        return scripted_answer(messages)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    synthesize(make(concurrency=2, limit=4), teacher=ScriptedTeacher(busy_once), progress=False)
+    assert sum(seconds > 69 for seconds in slept) >= 2
+    assert len(calls) == 13
 
 
 @pytest.mark.parametrize("said", ["sk-wrong-secret-987654321", None])
