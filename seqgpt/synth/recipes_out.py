@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,8 +22,9 @@ from seqgpt.about import Place
 from seqgpt.data.draws import draw
 from seqgpt.errors import RunError
 from seqgpt.synth.cleaning import Cleaned, CleanSet, clean_answer
-from seqgpt.synth.config import SynthConfig
+from seqgpt.synth.config import TASKS, SynthConfig
 from seqgpt.synth.label_space import LabelSpace
+from seqgpt.synth.prompts import LANGUAGES
 from seqgpt.synth.raw_texts import RawText
 from seqgpt.synth.records import Record, Records
 from seqgpt.synth.requests import MentionsOf, Request, plan
@@ -30,6 +32,7 @@ from seqgpt.whole_file import PART, to_disk, write_file
 
 REJECTED_FILE = "rejected.jsonl"
 LABELS_FILE = "labels.jsonl"
+_SPLITS = ("train", "validation")
 _SHAPES: dict[str, tuple[str, str, str, Sequence[str]]] = {  # schema, task, family, columns
     "classify": ("own-classes", "classify", "TC", ("text", "labels", "descriptions", "held")),
     "ner": ("own-types", "extract", "NER", ("text", "labels", "descriptions", "spans")),
@@ -141,7 +144,7 @@ def _write_rows(
             language = request.text.language
             held_out = draw("validation", request.text.id).random() < config.validation
             name = f"{config.name}_{language}_{request.task}"
-            path = folder / name / ("validation.jsonl" if held_out else "train.jsonl")
+            path = folder / name / f"{_SPLITS[held_out]}.jsonl"
             for number, one in enumerate(cleaned.sets):
                 if path not in parts:
                     path.parent.mkdir(exist_ok=True)
@@ -153,21 +156,26 @@ def _write_rows(
                 written.examples[language, request.task] += 1
                 with_examples.add(request.text.id)
     written.texts = len(with_examples)
-    for path in _split_files(config, folder):
-        if path not in parts:  # of another choice of texts
-            path.unlink()
-    for path in parts:
+    _put_in_place(config, folder, set(parts), written)
+
+
+def _put_in_place(config: SynthConfig, folder: Path, written_files: set[Path], written: Written) -> None:
+    """Give the rows their names, write the recipes, and take away what another choice of texts or tasks left."""
+    for path in written_files:
         part = path.with_name(f"_{path.name}{PART}")
         to_disk(part)
         part.replace(path)
-    for language, task in sorted(written.examples):
-        recipe = folder / f"{config.name}_{language}_{task}.yaml"
-        write_file(recipe, _recipe(config, language, task))
-        written.recipes.append(recipe)
-
-
-def _split_files(config: SynthConfig, folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"{config.name}_*_*/*.jsonl"))
+    for language, task in product(LANGUAGES, TASKS):
+        name = f"{config.name}_{language}_{task}"
+        recipe = folder / f"{name}.yaml"
+        stale = {folder / name / f"{split}.jsonl" for split in _SPLITS} - written_files
+        if written.examples[language, task]:
+            write_file(recipe, _recipe(config, language, task))
+            written.recipes.append(recipe)
+        else:
+            stale.add(recipe)
+        for path in stale:
+            path.unlink(missing_ok=True)
 
 
 def _row(text: RawText, one: CleanSet, space: LabelSpace, *, described: bool) -> dict[str, Any]:

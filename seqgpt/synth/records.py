@@ -21,6 +21,7 @@ from types import TracebackType
 from seqgpt.errors import DataError, RunError
 
 RECORDS_FILE = "records.jsonl"
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 _TO_DISK_S = 5.0  # what a power cut may lose; killing the process loses nothing
 
 
@@ -79,7 +80,7 @@ class Records:
         self._places: dict[str, tuple[int, int]] = {}
         self._synced = time.monotonic()
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file = os.open(path, _OPEN, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from error
         self._end = 0
@@ -106,7 +107,10 @@ class Records:
     def get(self, key: str) -> Record | None:
         """Return the record of a request, if it was answered."""
         place = self._places.get(key)
-        return None if place is None else _parse(os.pread(self._file, place[1], place[0]))
+        if place is None:
+            return None
+        os.lseek(self._file, place[0], os.SEEK_SET)  # writing goes to the end all the same
+        return _parse(os.read(self._file, place[1]))
 
     def add(self, record: Record) -> None:
         """Write a record; one that is there already is not written again.

@@ -282,6 +282,24 @@ def test_what_is_written_is_recipe_data(make):
     assert 0.35 * total < described < 0.65 * total
 
 
+def test_what_another_choice_of_tasks_left_is_taken_away_and_nothing_else(make):
+    folder = Path(make().output_dir)
+    synthesize(make(validation=0.5), teacher=ScriptedTeacher(), progress=False)
+    (folder / "stage1_en_ner" / "mine.jsonl").write_text("")
+    (folder / "stage1_my_ner.yaml").write_text("")
+    synthesize(make(validation=0.0, tasks=["classify"]), teacher=ScriptedTeacher(_never), progress=False)
+    left = {str(path.relative_to(folder)) for path in folder.rglob("stage1_*") if path.is_file()}
+    left |= {str(path.relative_to(folder)) for path in folder.glob("*/*")}
+    assert left == {
+        "stage1_en_classify.yaml",
+        "stage1_zh_classify.yaml",
+        "stage1_en_classify/train.jsonl",
+        "stage1_zh_classify/train.jsonl",
+        "stage1_en_ner/mine.jsonl",
+        "stage1_my_ner.yaml",
+    }
+
+
 def test_an_answer_in_the_other_language_gives_no_example(make):
     labels = [{"label": "新闻", "description": "一种文体"}]
     summary = synthesize(
