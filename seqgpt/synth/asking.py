@@ -126,8 +126,9 @@ class Asking:
 
     def _check_there(self, error: PassingError) -> None:
         if error.unreachable and not self._answered:
+            why = " ".join(str(error.__cause__ or error).split())
             raise TeacherError(
-                f"nobody answers at {self._config.teacher.url}: start the server, or correct teacher.url."
+                f"nobody answers at {self._config.teacher.url} ({why}): start the server, or correct teacher.url."
             ) from error
 
     def _give_up(self, error: PassingError) -> None:

@@ -54,16 +54,16 @@ class HttpTeacher:
             raise ConfigError(
                 f"the environment variable {config.api_key_env}, which teacher.api_key_env names, is not set: set it."
             )
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ConfigError(f"the key in {config.api_key_env} has characters that no key has: set it again.")
         self._format: str = "schema" if config.answers == "auto" else config.answers
+        self._headers = httpx2.Headers({"Content-Type": "application/json", "User-Agent": f"seqgpt/{__version__}"})
+        if self._key:
+            self._headers["Authorization"] = f"Bearer {self._key}"
         try:
-            self._headers = httpx2.Headers({"Content-Type": "application/json", "User-Agent": f"seqgpt/{__version__}"})
-            if self._key:
-                self._headers["Authorization"] = f"Bearer {self._key}"
             self._endpoint = httpx2.URL(self._url + _PATH)
-        except (httpx2.InvalidURL, ValueError) as error:
-            raise ConfigError(
-                f"teacher.url or the key in {config.api_key_env} has characters that it cannot have: correct it."
-            ) from error
+        except httpx2.InvalidURL as error:
+            raise ConfigError(f"teacher.url is {self._url!r}, which is none ({error}): correct it.") from error
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         context = httpx2.create_ssl_context()
         pools = -(-config.concurrency // _CONNECTIONS)

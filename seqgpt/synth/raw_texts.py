@@ -83,14 +83,17 @@ def read_texts(config: TextsConfig) -> RawTexts:
         if config.limit is not None and len(chosen) >= config.limit:
             break
         text, given = pieces[number]
-        language = language_of(text)
-        reason = _why_not(text, language, config, refused, seen)
+        language, mark = language_of(text), text_hash(text)
+        reason = _why_not(text, mark, language, config, refused)
+        if not reason and mark in seen:
+            reason = "the same as another"
+        seen.add(mark)
         if not reason and near.is_one(text, language):
             reason = "nearly the same as another"
         if reason:
             found.left_out[reason] += 1
         else:
-            chosen.append((number, RawText(f"{text_hash(text):016x}", text, language, _mentions(given, text))))
+            chosen.append((number, RawText(f"{mark:016x}", text, language, _mentions(given, text))))
     found.texts = [text for _, text in sorted(chosen, key=lambda one: one[0])]
     if not found.texts:
         said = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items()) or "there are none"
@@ -133,7 +136,7 @@ def _split(text: str, max_chars: int, depth: int) -> list[str]:
     return pieces + _split(text[start:].strip(), max_chars, depth + 1)
 
 
-def _why_not(text: str, language: str, config: TextsConfig, refused: set[int], seen: set[int]) -> str:
+def _why_not(text: str, mark: int, language: str, config: TextsConfig, refused: set[int]) -> str:
     """Return why a text is not labelled; an empty string if it is."""
     if not config.min_chars <= len(text) <= config.max_chars:
         return "too short" if len(text) < config.min_chars else "too long a sentence"
@@ -141,18 +144,15 @@ def _why_not(text: str, language: str, config: TextsConfig, refused: set[int], s
         return "not Unicode"
     if language not in config.languages:
         return "in another language"
-    lines = (line.strip() for line in text.splitlines())
-    if not refused.isdisjoint([text_hash(text), *(text_hash(line) for line in lines if len(line.encode()) >= _LONG)]):
-        return "in a held-out test set"
-    mark = text_hash(text)
-    if mark in seen:
-        return "the same as another"
-    seen.add(mark)
-    return ""
+    lines = text.splitlines()
+    marks = [mark, *(text_hash(line) for line in lines if len(lines) > 1 and len(line.strip().encode()) >= _LONG)]
+    return "" if refused.isdisjoint(marks) else "in a held-out test set"
 
 
 def _pieces(path: Path, config: TextsConfig) -> Iterator[tuple[str, Sequence[Any]]]:
     """Yield all texts of a file or folder, long ones in pieces, with the mentions that are given for them."""
+    if not path.exists():
+        raise DataError(f"there is no {path}: correct texts.paths.")
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in (*_READABLE, *_TEXT_FILES))
         if not files:

@@ -63,7 +63,7 @@ def test_what_is_left_is_told(config, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["CONFIG"], "nobody answers at http://127.0.0.1:9/v1"),
+        (["CONFIG"], "nobody answers at http://127.0.0.1:9/v1 ("),
         (["CONFIG", "text.limit=1"], "'text.limit=1' sets nothing"),
         (["locale"], "unknown synthesis 'locale'. Did you mean 'local'?"),
         (["none.yaml"], "cannot read none.yaml"),

@@ -130,6 +130,18 @@ def test_a_key_that_is_not_set(make, monkeypatch):
         synthesize(make(api_key_env="MY_KEY"))
 
 
+def test_a_key_that_no_header_can_hold_is_not_repeated(make, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-secret-密钥")
+    with pytest.raises(ConfigError, match="the key in MY_KEY has characters that no key has") as told:
+        synthesize(make(api_key_env="MY_KEY"))
+    assert "secret" not in str(told.value)
+
+
+def test_a_url_that_is_none(make):
+    with pytest.raises(ConfigError, match=r"teacher\.url is 'http://a:b/v1', which is none"):
+        synthesize(make(url="http://a:b/v1"))
+
+
 def test_a_server_that_refuses_everything(make):
     with serve(refuses="role") as server:
         with pytest.raises(TeacherError, match=r"refuses every request \(status 400: refused.*correct teacher\.param"):
@@ -142,7 +154,7 @@ def test_nobody_answers(make):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(TeacherError, match=rf"nobody answers at {re.escape(url)}: start the server"):
+    with pytest.raises(TeacherError, match=rf"nobody answers at {re.escape(url)} \(.*\): start the server"):
         synthesize(make(url=url), progress=False)
 
 

@@ -150,10 +150,15 @@ def test_near_duplicates_are_found_and_others_are_not():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.jsonl", "not a readable jsonl file"), ("a.pdf", "of no known format"), ("empty", "has no text files")],
+    [
+        ("none.jsonl", "there is no .*none.jsonl: correct texts.paths"),
+        ("a.pdf", "of no known format"),
+        ("empty", "has no text files"),
+    ],
 )
 def test_what_cannot_be_read(tmp_path, name, message):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "a.pdf").touch()
     with pytest.raises(DataError, match=message):
         read(tmp_path / name)
 
