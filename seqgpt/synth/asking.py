@@ -36,7 +36,7 @@ class Asking:
         spent: What the records and the answers so far cost; 0 without a price.
         failed: How many requests were given up for now, by reason; they are asked again when the run goes on.
         retried: How often a request was asked again, by reason.
-        stopped: Why no more is asked, if there is more: ``"max_cost"`` or ``"interrupted"``.
+        stopped: Why no more is asked, if there is more: ``"max_cost"``, ``"interrupted"`` or ``"failed"``.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Asking:
         self._reserved = 0.0
         self._in_a_row = self._answered = self._rejected = 0
         self._bar: tqdm[Any] | None = None
+        self._broken: TeacherError | None = None
 
     async def ask(self, requests: Sequence[Request], *, title: str = "ask", progress: bool = True) -> None:
         """Ask requests.
@@ -79,12 +80,18 @@ class Asking:
                         workers.create_task(self._work(coming))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
+        if self._broken:
+            raise self._broken
 
     async def _work(self, coming: Iterable[Request]) -> None:
         for request in coming:
             if self.stopped:
                 return
-            await self._ask_one(request)
+            try:
+                await self._ask_one(request)
+            except TeacherError as error:  # of all requests; but those under way are paid, and are waited for
+                self._broken = self._broken or error
+                self.stopped = "failed"
 
     async def _ask_one(self, request: Request) -> None:
         prompt, completion = self._expectation.prompt_tokens(request), self._expectation.completion_tokens(request)

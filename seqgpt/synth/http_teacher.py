@@ -121,7 +121,7 @@ class HttpTeacher:
                 f"{self._url} does not accept {named} (status {status}): set the environment variable that "
                 "teacher.api_key_env names to a key of this server."
             )
-        if code in ("insufficient_quota", "billing_hard_limit_reached"):
+        if status == 402 or code in ("insufficient_quota", "billing_hard_limit_reached"):
             raise TeacherError(f"the account at {self._url} has no credit left: add some, and go on.")
         if status == 404 or code == "model_not_found":
             raise TeacherError(await self._unknown())

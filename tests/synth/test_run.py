@@ -24,7 +24,7 @@ from seqgpt.synth import Completion, ScriptedTeacher, synthesize
 from seqgpt.synth.batch_files import export_batch, import_batch
 from seqgpt.synth.run import estimate_run, rewrite
 from seqgpt.synth.scripted import scripted_answer
-from seqgpt.synth.teacher import PassingError
+from seqgpt.synth.teacher import PassingError, TeacherError
 from tests.synth.conftest import written
 from tests.synth.local_server import FAULTS, serve
 
@@ -188,6 +188,28 @@ def test_interrupted(make, expected):
     with pytest.raises(KeyboardInterrupt):
         synthesize(make(), teacher=Slow(script), progress=False)
     assert len(lines(Path(make().output_dir) / "records.jsonl")) == len(asked) < 100
+    synthesize(make(), teacher=ScriptedTeacher(), progress=False)
+    assert written(make().output_dir) == expected
+
+
+def test_a_teacher_that_breaks_while_others_are_answered(make, expected):
+    """What is under way is paid, so it is waited for and recorded; then it is told what is wrong."""
+    asked = []
+
+    class Breaks(ScriptedTeacher):
+        async def complete(self, request):
+            asked.append(request.key)
+            number = len(asked)
+            await asyncio.sleep(0.01 if number == 12 else 0.05)
+            if number == 12:
+                raise TeacherError("no credit left")
+            return await super().complete(request)
+
+    with pytest.raises(TeacherError, match="no credit left"):
+        synthesize(make(), teacher=Breaks(), progress=False)
+    recorded = {line["key"] for line in lines(Path(make().output_dir) / "records.jsonl")}
+    assert recorded == set(asked) - {asked[11]}
+    assert len(asked) < 30
     synthesize(make(), teacher=ScriptedTeacher(), progress=False)
     assert written(make().output_dir) == expected
 
