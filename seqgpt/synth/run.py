@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -76,7 +78,7 @@ def synthesize(config: SynthConfig, *, teacher: Teacher | None = None, progress:
     with opened(config) as records:
         write_config(config)
         texts = read_texts(config.texts)
-        asking = asyncio.run(_ask_all(config, teacher, texts.texts, records, price, progress=progress))
+        asking = _wait_for(_ask_all(config, teacher, texts.texts, records, price, progress=progress))
         if asking.stopped == "interrupted":
             raise KeyboardInterrupt
         summary = finish(config, texts, records, price)
@@ -160,6 +162,16 @@ def _price(config: SynthConfig) -> Price | None:
             "{input: …, output: …} per million tokens, or leave max_cost out."
         )
     return price
+
+
+def _wait_for(asking: Coroutine[Any, Any, Asking]) -> Asking:
+    """Run a coroutine to its end, also in a notebook, whose own loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(asking)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asking).result()
 
 
 async def _ask_all(

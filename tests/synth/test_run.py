@@ -75,6 +75,16 @@ def _never(_):
     raise AssertionError("it was asked")
 
 
+def test_in_a_notebook(make, expected):
+    """There a loop is running already."""
+
+    async def cell():
+        return synthesize(make(), teacher=ScriptedTeacher(), progress=False)
+
+    asyncio.run(cell())
+    assert written(make().output_dir) == expected
+
+
 def test_requests_that_fail_for_now_are_asked_by_the_next_run(make, expected):
     calls = Counter()
 
