@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seqgpt.about import Place
@@ -53,7 +53,7 @@ REASONS: Mapping[str, str] = {
     SAYS_NOTHING: "other, unknown, none and the like",
     OTHER_LANGUAGE: "Chinese for an English text, or no Chinese for a Chinese one",
     NO_LABEL: "numbers, marks or code",
-    HOLDS_TOO: "the same as a label that holds, or implied by one",
+    HOLDS_TOO: "the same as a label that holds, also by another set of the answer, or implied by one",
 }
 """Every reason for a rejection, with what it means."""
 
@@ -133,8 +133,9 @@ def clean_answer(
             cleaned.reject(NO_JSON, content)
         return cleaned
     cleaned.repaired[_REPAIRED] += not plain
-    for one in sets:
-        clean_set(one, task, text, language, mentions, cleaned)
+    for given in sets:
+        clean_set(given, task, text, language, mentions, cleaned)
+    cleaned.sets = [kept for one in cleaned.sets if (kept := _without_contradiction(one, cleaned))]
     return cleaned
 
 
@@ -199,13 +200,30 @@ def _wrong(written: str, label: str, language: str) -> str:
     )
 
 
+def _without_contradiction(given: CleanSet, cleaned: Cleaned) -> CleanSet | None:
+    """Return a label set without those near misses that hold by another set of the answer; None if nothing is left."""
+    others = [label for one in cleaned.sets if one is not given and one.about == given.about for label in one.held]
+    wrong = {miss for miss in given.absent if _holds(miss, others)}
+    for miss in sorted(wrong):
+        cleaned.reject(HOLDS_TOO, miss)
+    if not given.held and len(wrong) == len(given.absent):
+        cleaned.reject(NO_SET, "")
+        return None
+    return replace(given, absent={label: words for label, words in given.absent.items() if label not in wrong})
+
+
+def _holds(label: str, held: Iterable[str]) -> bool:
+    """Tell whether a label holds where others do: it means the same as one of them, or is its parent."""
+    key = merge_key(label)
+    return any(merge_key(one) == key or implies(one, label) for one in held)
+
+
 def _near_misses(
     given: Sequence[Said], held: Mapping[str, str], language: str, itself: Mapping[str, str], cleaned: Cleaned
 ) -> dict[str, str]:
-    keys = {merge_key(label) for label in held}
     kept = {}
     for label, meaning in _labels(given, language, itself, cleaned).items():
-        if merge_key(label) in keys or any(implies(one, label) for one in held):
+        if _holds(label, held):
             cleaned.reject(HOLDS_TOO, label)
         else:
             kept[label] = meaning

@@ -68,7 +68,9 @@ def test_what_is_left_holds_water(task, sets, given_text):
         labels = [*one.held, *one.absent]
         assert labels
         assert len({merge_key(label) for label in labels}) == len(labels)
-        assert not any(implies(label, miss) for label in one.held for miss in one.absent)
+        held = [label for other in cleaned.sets if other.about == one.about for label in other.held]
+        assert not any(implies(label, miss) for label in held for miss in one.absent)
+        assert {merge_key(label) for label in held}.isdisjoint(map(merge_key, one.absent))
         assert not any(cleaning.wrong_label(label, language) for label in labels)
         assert {span.label for span in one.spans} == (set(one.held) if task == "ner" else set())
         assert (one.about is not None) == (task == "typing")
@@ -146,6 +148,13 @@ def test_a_near_miss_that_holds():
     cleaned = clean_answer(content, "stop", "classify", TEXT, "en")
     assert [reason for reason, _ in cleaned.rejected] == [cleaning.HOLDS_TOO] * 2
     assert list(cleaned.sets[0].absent) == ["price"]
+
+
+def test_a_near_miss_that_holds_by_another_set():
+    sets = [{"labels": ["news"], "near_misses": ["Sport", "novel"]}, {"labels": ["sports"], "near_misses": ["news"]}]
+    cleaned = clean_answer(json.dumps({"sets": sets}), "stop", "classify", TEXT, "en")
+    assert [(list(one.held), list(one.absent)) for one in cleaned.sets] == [(["news"], ["novel"]), (["sports"], [])]
+    assert cleaned.rejected == [(cleaning.HOLDS_TOO, "sport"), (cleaning.HOLDS_TOO, "news")]
 
 
 def test_mentions_stand_wherever_they_occur_alone():
