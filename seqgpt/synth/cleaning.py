@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from seqgpt.about import Place
@@ -59,6 +60,7 @@ REASONS: Mapping[str, str] = {
 
 _REPAIRED = "answer repaired"
 _ALIGNED = "mention aligned"
+_REMEMBERED = 100_000  # labels, most of which come again and again
 _MANY_WORDS, _MANY_CHARACTERS = 8, 15
 _SENTENCE = re.compile(r"[。！？；\n]|[.!?;]\s|\w\w[.!?]$")
 _CODE = re.compile(r"[{}\[\]<>=\\|]")
@@ -164,6 +166,7 @@ def clean_set(
         cleaned.reject(NO_SET, given.mention)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def wrong_label(label: str, language: str) -> str:
     """Return why a label, as it is written now, is none; an empty string if it is one."""
     chinese = bool(_CHINESE.search(label))

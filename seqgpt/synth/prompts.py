@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 LANGUAGES = ("en", "zh")
 LATEST = "seqgpt-synth-1"
@@ -116,8 +117,13 @@ def render(
     >>> [message["role"] for message in render(LATEST, "en", "ner", "Ann sings.")]
     ['system', 'user']
     """
-    system = PROMPTS[version][language][task].format(label_sets=label_sets, near_misses=near_misses)
+    system = _first_message(version, language, task, label_sets, near_misses)
     plain, with_mentions = _GIVEN[language]
     listed = json.dumps(list(mentions), ensure_ascii=False)
     user = (with_mentions if mentions else plain).replace("{mentions}", listed).replace("{text}", text)
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+@lru_cache
+def _first_message(version: str, language: str, task: str, label_sets: int, near_misses: int) -> str:
+    return PROMPTS[version][language][task].format(label_sets=label_sets, near_misses=near_misses)

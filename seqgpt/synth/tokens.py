@@ -19,6 +19,7 @@ Count = Callable[[str], float]
 _CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 # Tokens a character, between what vocabularies of 100,000 and of 200,000 tokens give.
 _PER_CHINESE, _PER_OTHER = 0.8, 0.235
+_REMEMBERED = 2048  # messages: the first ones are few, the second ones are counted again when the answer comes
 _AROUND = 7  # tokens that chat templates put around two messages
 # Tokens of an answer, before any was seen: an object with a label and a sentence, an entity with its type.
 _LABEL, _ENTITY, _OBJECT = 32, 14, 12
@@ -67,8 +68,7 @@ class Expectation:
 
     def __init__(self, config: SynthConfig) -> None:
         self._config = config
-        self._count = lru_cache(maxsize=64)(counter(config.teacher.tokenizer))  # first messages are few
-        self._plain_count = counter(config.teacher.tokenizer)
+        self._count = lru_cache(maxsize=_REMEMBERED)(counter(config.teacher.tokenizer))
         self._counted: dict[tuple[str, str], float] = defaultdict(float)
         self._charged: dict[tuple[str, str], int] = defaultdict(int)
         self._completed: dict[tuple[str, str], int] = defaultdict(int)
@@ -106,4 +106,4 @@ class Expectation:
 
     def _prompt(self, request: Request) -> float:
         first, second = request.messages
-        return _AROUND + self._count(first["content"]) + self._plain_count(second["content"])
+        return _AROUND + self._count(first["content"]) + self._count(second["content"])
