@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from study_config import Study, Variant, load_study
@@ -25,10 +25,11 @@ from study_report import Outcome, write_reports
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from seqgpt import Example, SeqGPT, SeqGPTError
+from seqgpt.cli.options import quiet_loading
 from seqgpt.data.mixture import find_sources
 from seqgpt.data.source import read_source
-from seqgpt.errors import RunError
-from seqgpt.evaluation.evaluation import run_evaluation
+from seqgpt.errors import DataError, RunError
+from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
 from seqgpt.evaluation.sets import EvalSet, open_sets
 from seqgpt.examples import BadRows
 from seqgpt.model_files import SETTINGS_FILE
@@ -70,27 +71,40 @@ def run_study(study: Study, directory: Path) -> list[Outcome]:
     outcomes = []
     for number, cell in enumerate(cells, 1):
         say(f"{study.name}: {cell.variant.name}, seed {cell.seed} ({number} of {len(cells)})")
+        stages = _stages(cell)
         with in_form(cell.variant.form):
-            outcomes.append(_evaluate(cell, _train(study, cell, directory), sets))
+            finished = is_finished(stages[-1])
+            known = _answered(cell, sets) if finished else None
+            if known is None:
+                if not finished:
+                    _train(study, cell, stages, directory)
+                known = _evaluate(cell, SeqGPT.from_pretrained(stages[-1].output_dir), sets)
+            outcomes.append(known)
     write_reports(study, outcomes, directory)
     return outcomes
 
 
-def _train(study: Study, cell: Cell, directory: Path) -> SeqGPT:
-    """Return the model of a cell, trained now or before."""
+def _stages(cell: Cell) -> list[RunConfig]:
+    """Return the runs of a cell, each with the model that it begins with in a folder."""
     first, *later = cell.variant.in_folder(cell.folder, cell.seed)
     form = cell.variant.form
     if form or first.model.config:
         start = Path(first.output_dir).parent / _START  # beside it, so that the folder may be moved
-        if not (start / SETTINGS_FILE).exists():
-            _make_start(study, first, cell.seed, template_of(form), directory).save_pretrained(start)
         first = replace(first, model=replace(first.model, path=str(start), config=None))
     stages = [first, *later]
     if form == "sequential_lines":  # a run would answer with branches
         stages = [replace(one, data=replace(one.data, eval=[])) for one in stages]
-    if not is_finished(stages[-1]):
-        run_stages(stages)
-    return SeqGPT.from_pretrained(stages[-1].output_dir)
+    return stages
+
+
+def _train(study: Study, cell: Cell, stages: Sequence[RunConfig], directory: Path) -> None:
+    """Train the model of a cell."""
+    first, form = cell.variant.in_folder(cell.folder, cell.seed)[0], cell.variant.form
+    if form or first.model.config:
+        start = Path(str(stages[0].model.path))
+        if not (start / SETTINGS_FILE).exists():
+            _make_start(study, first, cell.seed, template_of(form), directory).save_pretrained(start)
+    run_stages(stages)
 
 
 def _make_start(study: Study, run: RunConfig, seed: int, template: str | None, directory: Path) -> SeqGPT:
@@ -154,14 +168,32 @@ def _evaluate(cell: Cell, model: SeqGPT, sets: Mapping[str, Sequence[EvalSet]]) 
     about = {key: info[key] for key in ("architecture", "parameters", "template")} | {"seed": cell.seed}
     found = {
         group: run_evaluation(
-            {cell.variant.name: predictor},
-            members,
-            directory=cell.folder / _EVALUATION / quote(group, safe=" "),
-            about={cell.variant.name: about},
+            {cell.variant.name: predictor}, members, directory=_folder(cell, group), about={cell.variant.name: about}
         )
         for group, members in sets.items()
     }
     return Outcome(cell.variant, cell.seed, info["parameters"], found)
+
+
+def _answered(cell: Cell, sets: Mapping[str, Sequence[EvalSet]]) -> Outcome | None:
+    """Return what the model of a cell answered before, without opening it; None if something is not answered yet."""
+    try:
+        found = {group: open_evaluation(_folder(cell, group)) for group in sets}
+    except DataError:  # there is none, or it was interrupted
+        return None
+    if any(_asked([entry.of for entry in found[group].entries]) != _asked(members) for group, members in sets.items()):
+        return None
+    parameters = next(iter(found.values())).about["predictors"][cell.variant.name]["parameters"]
+    return Outcome(cell.variant, cell.seed, parameters, found)
+
+
+def _asked(sets: Sequence[EvalSet]) -> dict[str, list[dict[str, Any]]]:
+    """Return the examples of each set, as they are written."""
+    return {one.name: [example.to_dict() for example in one.examples] for one in sets}
+
+
+def _folder(cell: Cell, group: str) -> Path:
+    return cell.folder / _EVALUATION / quote(group, safe=" ")
 
 
 def main() -> int:
@@ -172,6 +204,7 @@ def main() -> int:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the study")
     parser.add_argument("--large", action="store_true", help="the setting for a GPU")
     options = parser.parse_intermixed_args()
+    quiet_loading()
     try:
         study = load_study(options.study, options.overrides, large=options.large)
         run_study(study, options.output)

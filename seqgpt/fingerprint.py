@@ -1,9 +1,10 @@
-"""Knowing a model again by a few of its weights, so that an adapter is not put on another one."""
+"""Counting the weights of a model, and knowing it again by a few of them, so that no adapter is put on another one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,9 +57,29 @@ class Fingerprint(NamedTuple):
         save_file(self.weights, file, {"dtype": self.dtype, "vocabulary": self.vocabulary})
 
 
+def all_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and the values of each weight, those of 8-bit and 4-bit layers as they are rounded.
+
+    PyTorch does not count the latter among the parameters: such a layer has functions that return them.
+    """
+    yield from ((name, weight.detach()) for name, weight in model.named_parameters())
+    for layer_name, layer in model.named_modules():
+        if callable(getattr(type(layer), "weight", None)):
+            for name in ("weight", "bias"):
+                values = getattr(layer, name)
+                values = values() if callable(values) else values
+                if values is not None:
+                    yield f"{layer_name}.{name}", (values.dequantize() if values.is_quantized else values).detach()
+
+
+def size(model: PreTrainedModel) -> int:
+    """Return how many weights a model has, rounded ones too."""
+    return sum(weight.numel() for _, weight in all_weights(model))
+
+
 def take(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Fingerprint:
     """Return the fingerprint of a model without an adapter."""
-    flattened = ((name, weight.detach().flatten()) for name, weight in model.named_parameters())
+    flattened = ((name, weight.flatten()) for name, weight in all_weights(model))
     # Not the last rows of embeddings: those of new marks are computed, which need not give the same bits everywhere.
     weights = {name: flat[_places(len(flat), flat.device)].float().cpu() for name, flat in flattened}
     words = json.dumps(sorted(tokenizer.get_vocab().items()))

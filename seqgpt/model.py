@@ -102,7 +102,7 @@ class SeqGPT:
         self.adapter: Adapter | None = None
         self.source: Source | None = Source(model.name_or_path, None, {}) if model.name_or_path else None
         prepare(model, tokenizer, self.template)
-        self._parameters = sum(weight.numel() for weight in model.parameters())
+        self._parameters = fingerprint.size(model)
 
     @classmethod
     def from_pretrained(

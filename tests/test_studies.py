@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import transformers
 import yaml
 from hypothesis import given
 
@@ -316,9 +317,31 @@ def test_a_study_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     assert first.startswith(b"\x89PNG")
     assert len(first) < 150_000
     assert "| listed | " in (folder / "study.md").read_text(encoding="utf-8")
+    opened = []
+    open_model = SeqGPT.from_pretrained
+    monkeypatch.setattr(SeqGPT, "from_pretrained", lambda path: opened.append(path) or open_model(path))
     script.run_study(study, folder)  # nothing is left to do
     assert trained == ["plain", "killed", "listed"]
+    assert opened == []
     assert json.loads((folder / "study.json").read_text(encoding="utf-8")) == record
+    more = load_study(tmp_path / "small.yaml", ["evaluate.held out.limit=14"])
+    counted = [
+        sum(len(e.of.examples) for e in one.evaluations["held out"].entries) for one in script.run_study(more, folder)
+    ]
+    assert counted == [14, 14]
+    assert len(opened) == 2
+
+
+def test_a_study_says_what_it_does_and_nothing_else(tmp_path, monkeypatch, capfd):
+    transformers.utils.logging.enable_progress_bar()  # as in a process of its own
+    path = write(tmp_path / "small.yaml", variants={"plain": {"x": 1}})
+    monkeypatch.setattr(sys, "argv", ["study.py", str(path), "--output", str(tmp_path / "out")])
+    assert script.main() == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("# A small study")
+    assert "small: plain, seed 0 (1 of 1)" in err
+    for noise in ("Writing model shards", "Loading weights", "Warning", "[transformers]", "accelerate"):
+        assert noise not in err
 
 
 @pytest.mark.slow

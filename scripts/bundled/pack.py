@@ -38,7 +38,7 @@ def pack(model: Path, output: Path) -> int:
             if old.is_file() and old.name != _CARD:
                 old.unlink()
         for file in files:
-            shutil.move(file, output / file.name)
+            shutil.copyfile(file, output / file.name)  # readable for all, as weights in a temporary folder are not
     return size
 
 

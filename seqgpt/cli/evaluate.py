@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from seqgpt.cli.options import (
     add_model,
+    add_overlap,
     add_threshold,
     complain,
     count,
@@ -33,6 +34,7 @@ def add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser("evaluate", help="measure a model, and others beside it, on data sets")
     add_model(evaluate)
     add_threshold(evaluate)
+    add_overlap(evaluate)
     evaluate.add_argument("--suite", metavar="NAME", help="a shipped suite, such as zero_shot_en, or a YAML file")
     evaluate.add_argument("--recipes", help="recipes, patterns, JSONL files or 'sample', separated by commas")
     evaluate.add_argument("--families", help="only recipes of these families, such as NER,RE")
@@ -182,20 +184,23 @@ def _suite(options: argparse.Namespace) -> Suite:
 
 def _open_predictors(options: argparse.Namespace, stack: ExitStack) -> dict[str, Opened]:
     """Open what is evaluated, by name; what is started for it ends with the stack."""
+    from seqgpt.predictors.flat import Flat
     from seqgpt.predictors.open import Opened, about_model, open_predictor
 
     named = dict(_name_of(given) for given in options.predictor)
     asks_model = bool(options.model) or not options.predictor
     if len(named) < len(options.predictor) or (asks_model and "model" in named):
         raise ConfigError("two predictors have one name: give them other ones, as in --predictor mine=model:runs/mine.")
-    if not asks_model and (options.threshold is not None or options.int8):
-        raise ConfigError("--threshold and --int8 are of the model of --model: name it, or leave them out.")
+    if not asks_model and (options.threshold is not None or options.int8 or options.overlap != "allow"):
+        raise ConfigError("--threshold, --overlap and --int8 are of the model of --model: name it, or leave them out.")
     found: dict[str, Opened] = {}
     if asks_model:
         model = open_model(options)
         if options.threshold is not None:
             model.threshold = options.threshold
-        found["model"] = Opened(model, about_model(model_path(options), model))
+        about = about_model(model_path(options), model)
+        flat = options.overlap == "flat"
+        found["model"] = Opened(Flat(model), {**about, "overlap": "flat"}) if flat else Opened(model, about)
     quiet_loading()
     for name, place in named.items():
         found[name] = stack.enter_context(open_predictor(place))

@@ -6,9 +6,10 @@ import argparse
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from seqgpt.errors import LabelError
+from seqgpt.options import Overlap
 
 if TYPE_CHECKING:
     from seqgpt.model import SeqGPT
@@ -36,6 +37,16 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
         type=probability,
         metavar="P",
         help="what the probability of a span, or of one label of several, must exceed (default: the model's own)",
+    )
+
+
+def add_overlap(parser: argparse.ArgumentParser) -> None:
+    """Add the option of spans that overlap."""
+    parser.add_argument(
+        "--overlap",
+        choices=get_args(Overlap),
+        default="allow",
+        help="flat: of spans that overlap, the most probable (default: allow)",
     )
 
 

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, get_args
 
-from seqgpt.cli.options import add_model, add_threshold, count, open_model, print_line, split_names
+from seqgpt.cli.options import add_model, add_overlap, add_threshold, count, open_model, print_line, split_names
 from seqgpt.composite import CompositeTask, Record, schema
 from seqgpt.errors import DataError, LabelError, SeqGPTError, TextError, shown
 from seqgpt.examples import QUESTION_KEYS, check_keys, notes_of, parse_records, read_records
-from seqgpt.options import MaxLength, Overlap
+from seqgpt.options import MaxLength
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.texts import check_text
@@ -47,9 +47,7 @@ def add_predict(commands: Any) -> None:
     add_model(predict)
     add_threshold(predict)
     predict.add_argument("--input", metavar="FILE", help="JSONL, an object with 'text' a line; - for standard input")
-    predict.add_argument(
-        "--overlap", choices=get_args(Overlap), default="allow", help="flat: of spans that overlap, the most probable"
-    )
+    add_overlap(predict)
     predict.add_argument(
         "--max-length",
         choices=get_args(MaxLength),

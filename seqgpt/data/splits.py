@@ -16,6 +16,10 @@ HUB = "hub"
 """A source that is no file: the data set of the recipe's hub id."""
 
 
+class _NoSplitError(DataError):
+    """A source has other splits than the one that is asked for."""
+
+
 def read_split(
     sources: Sequence[str], split: str, data_root: str | Path | None, *, hub_id: str = "", hub_config: str = ""
 ) -> tuple[pa.Table, str]:
@@ -80,15 +84,16 @@ def split_names(sources: Sequence[str], data_root: str | Path | None) -> list[st
 
 def _first_file(sources: Sequence[str], split: str, data_root: str | Path | None, hub_id: str) -> Path | None:
     """Return the file of the first source that is there; None if that is the hub."""
-    missing: DataError | None = None
+    missing: list[DataError] = []
     for source in sources:
         if source == HUB:
             return None
         try:
             return _split_file(source, split, data_root, hub_id)
         except DataError as error:
-            missing = missing or error
-    raise missing or DataError("the recipe has no source: give one.")
+            missing.append(error)
+    known = [error for error in missing if isinstance(error, _NoSplitError)]  # a source that has other splits
+    raise (known or missing or [DataError("the recipe has no source: give one.")])[0]
 
 
 def _split_file(source: str, split: str, data_root: str | Path | None, hub_id: str) -> Path:
@@ -106,7 +111,7 @@ def _split_file(source: str, split: str, data_root: str | Path | None, hub_id: s
         pattern = root / source.replace("{split}", "*")
         near = sorted(file.name for file in pattern.parent.glob(pattern.name))
         if near:
-            raise DataError(f"no file {path}; there is {', '.join(near)}: use one of these.")
+            raise _NoSplitError(f"no file {path}; there is {', '.join(near)}: ask for one of these splits.")
         raise DataError(f"no file {path}; fetch it, or pass another data_root.{on_the_hub}")
     return path
 

@@ -76,6 +76,14 @@ class Through(nn.Module):
         super().__init__()
         self._packed_params = layer._packed_params._packed_params
 
+    def weight(self) -> Tensor:
+        """Return the weights [outputs, inputs], with 8 bits."""
+        return torch.ops.quantized.linear_unpack(self._packed_params)[0]  # type: ignore[no-any-return]
+
+    def bias(self) -> Tensor | None:
+        """Return the bias [outputs], if there is one."""
+        return torch.ops.quantized.linear_unpack(self._packed_params)[1]  # type: ignore[no-any-return]
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Compute the layer for inputs [..., D]."""
         return _StraightThrough.apply(inputs, self._packed_params)  # type: ignore[no-any-return, no-untyped-call]

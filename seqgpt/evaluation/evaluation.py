@@ -92,7 +92,7 @@ def run_evaluation(
     sets: Sequence[EvalSet],
     *,
     rivals: Mapping[str, Mapping[str, Predictor]] | None = None,
-    directory: Path | None = None,
+    directory: str | Path | None = None,
     about: Mapping[str, Mapping[str, Any]] | None = None,
     command: str = "",
     retry_failed: bool = False,
@@ -103,7 +103,8 @@ def run_evaluation(
         predictors: What is evaluated, by name.
         sets: On what.
         rivals: Further predictors of single sets, by the name of the set: baselines that were fitted for it.
-        directory: Where examples and predictions are kept: who is interrupted goes on there.
+        directory: Where examples and predictions are kept: who is interrupted goes on there, and so does who asks more
+            examples of a set than before.
         about: What each predictor is, in plain JSON values: another one of the same name is refused in the folder.
         command: What was called, for the reports.
         retry_failed: Ask those texts again on which a predictor failed before.
@@ -118,7 +119,10 @@ def run_evaluation(
     """
     asked = {one.name: _together(predictors, (rivals or {}).get(one.name, {})) for one in sets}
     known = {name: dict((about or {}).get(name, {})) for some in asked.values() for name in some}
+    if not any(asked.values()):
+        raise RunError("there is nothing to evaluate: give at least one predictor and one set.")
     run = _run(command)
+    directory = None if directory is None else Path(directory)
     with _kept(directory):
         if directory is not None:
             make_folder(directory, sets, {name: list(some) for name, some in asked.items()}, known, run)
@@ -148,7 +152,7 @@ def open_evaluation(directory: str | Path, *, finished: bool = True) -> Evaluati
 
     Args:
         directory: The folder.
-        finished: Refuse it if something of it was interrupted; else that is left out.
+        finished: Refuse it if something of it was interrupted; else that is left out, which is told.
 
     Raises:
         DataError: If there is none, it was interrupted, or a file of it is wrong.
@@ -161,11 +165,18 @@ def open_evaluation(directory: str | Path, *, finished: bool = True) -> Evaluati
         for predictor in of["predictors"]:
             predictions = read_predictions(predictions_file(folder, name, predictor), one.examples)
             if len(predictions) == len(one.examples):
-                entries.append(Entry(one, predictor, predictions, make_report(one, predictions)))
+                said = list(predictions.values())
+                entries.append(Entry(one, predictor, said, make_report(one, said)))
             elif finished:
                 raise DataError(
                     f"{directory}: {predictor} has answered {len(predictions)} of {len(one.examples)} texts of {name}: "
                     "run the same evaluation again, which goes on."
+                )
+            else:
+                tqdm.write(
+                    f"{predictor} has answered {len(predictions)} of {len(one.examples)} texts of {name} and is left "
+                    "out of the report: ask it again, which goes on.",
+                    file=sys.stderr,
                 )
     earlier = {"earlier runs": len(asked["runs"]) - 1} if len(asked["runs"]) > 1 else {}
     return Evaluation(entries, {**asked["runs"][-1], **earlier, "predictors": asked["predictors"]})

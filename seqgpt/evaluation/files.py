@@ -13,7 +13,7 @@ from seqgpt.evaluation.tables import to_markdown
 from seqgpt.whole_file import write_file
 
 
-def write_reports(evaluation: Evaluation, directory: Path) -> None:
+def write_reports(evaluation: Evaluation, directory: str | Path) -> None:
     """Write ``report.json`` and ``mistakes.jsonl`` for programs, ``report.md`` and ``report.html`` for people.
 
     Raises:
@@ -26,7 +26,7 @@ def write_reports(evaluation: Evaluation, directory: Path) -> None:
         "mistakes.jsonl": "".join(mistakes_jsonl(evaluation)),
     }
     for name, content in reports.items():
-        write_report(directory / name, content)
+        write_report(Path(directory) / name, content)
 
 
 def to_json(evaluation: Evaluation) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def make_folder(
 ) -> None:
     """Make the folder of an evaluation, or find out whether it is of these sets and predictors.
 
-    Sets and predictors that it has not yet are added.
+    Sets and predictors that it has not yet are added, and so are further examples of a set.
 
     Args:
         directory: The folder.
@@ -61,14 +62,18 @@ def make_folder(
     }
     try:
         if (directory / ASKED_FILE).exists():
-            asked = _joined(directory, read_asked(directory), asked)
+            before = read_asked(directory)
+            for one in sets:
+                _check_examples(directory, one, before["sets"].get(one.name))
+            asked = _joined(directory, before, asked)
         elif directory.exists() and any(one.name not in _FIRST for one in directory.iterdir()):
             raise RunError(f"{directory} holds something that is no evaluation: name another folder.")
         for folder in (EXAMPLES, PREDICTIONS):
             (directory / folder).mkdir(parents=True, exist_ok=True)
         for one in sets:
-            if not examples_file(directory, one.name).exists():
-                write_file(examples_file(directory, one.name), "".join(f"{line}\n" for line in _lines(one)))
+            file, lines = examples_file(directory, one.name), "".join(f"{line}\n" for line in _lines(one))
+            if not file.exists() or file.read_text(encoding="utf-8") != lines:
+                write_file(file, lines)
         _write(directory, asked)
     except OSError as error:
         raise RunError(f"cannot write {directory}: {error.strerror}. Check the path, or name another one.") from error
@@ -119,11 +124,6 @@ def _joined(directory: Path, before: dict[str, Any], asked: dict[str, Any]) -> d
     """Return what a folder has and what is asked now as one; raise a ``RunError`` if they do not go together."""
     for name, one in asked["sets"].items():
         then = before["sets"].get(name, one)
-        if then["examples"] != one["examples"]:
-            raise RunError(
-                f"{directory} has other examples of {name!r} (another split or limit, or other data): "
-                "name another folder, or delete this one."
-            )
         one["predictors"] = list(dict.fromkeys([*then["predictors"], *one["predictors"]]))
     for name, about in asked["predictors"].items():
         then = before["predictors"].get(name, about)
@@ -135,6 +135,25 @@ def _joined(directory: Path, before: dict[str, Any], asked: dict[str, Any]) -> d
                 )
     joined = {key: before[key] | asked[key] for key in ("predictors", "sets")}
     return {"runs": [*before["runs"], *asked["runs"]], **joined}
+
+
+def _check_examples(directory: Path, one: EvalSet, then: Mapping[str, Any] | None) -> None:
+    """Raise a ``RunError`` if the folder has examples of a set that are not asked; there may be more than it has."""
+    file = examples_file(directory, one.name)
+    if then is None or not file.exists():
+        return
+    there, asked = Counter(file.read_text(encoding="utf-8").split("\n")[:-1]), Counter(_lines(one))
+    if then["kind"] == one.kind and there <= asked:
+        return
+    if then["kind"] == one.kind and asked < there:
+        raise RunError(
+            f"{directory} has {there.total()} examples of {one.name!r}, more than the {asked.total()} that are asked: "
+            "a limit can be raised but not lowered, so ask for as many, or name another folder."
+        )
+    raise RunError(
+        f"{directory} has other examples of {one.name!r} (another split, or other data): "
+        "name another folder, or delete this one."
+    )
 
 
 def _write(directory: Path, asked: Mapping[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +39,6 @@ class Prediction:
         ungrounded: How many strings that it gave as spans are not in the text.
         error: What the predictor raised; empty if nothing.
         seconds: Wall-clock time: its share of that of the examples that were predicted with it.
-        written: A model wrote it freely, so that ``malformed`` and ``ungrounded`` say something.
     """
 
     result: Result
@@ -46,14 +46,11 @@ class Prediction:
     ungrounded: int = 0
     error: str = ""
     seconds: float = 0.0
-    written: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as plain JSON values, without text and task, which its example has."""
         record = {key: value for key, value in self.result.to_dict().items() if key not in ("text", "task", "asked")}
-        notes = {
-            key: getattr(self, key) for key in ("malformed", "ungrounded", "error", "written") if getattr(self, key)
-        }
+        notes = {key: getattr(self, key) for key in ("malformed", "ungrounded", "error") if getattr(self, key)}
         return {"result": record, **notes, "seconds": self.seconds}
 
     @classmethod
@@ -98,25 +95,28 @@ def predict(
         CannotAnswerError: If the predictor fails on all of the first examples, several of them.
         RunError: If the file cannot be written, or the predictor is gone for good.
     """
-    done = read_predictions(file, examples) if file else []
-    if retry_failed and file and any(one.error for one in done):
-        done = [
-            _tolerantly(predictor, [e], name)[0] if one.error else one for one, e in zip(done, examples, strict=False)
-        ]
-        _rewrite(file, _lines(done))
+    done = read_predictions(file, examples) if file else {}
+    failed = [i for i, one in done.items() if one.error]
+    if retry_failed and file and failed:
+        done |= {i: _tolerantly(predictor, [examples[i]], name)[0] for i in failed}
+        _rewrite(file, _lines(done, examples))
+    left = [i for i in range(len(examples)) if i not in done]
     size = _FIRST
     with tqdm(total=len(examples), initial=len(done), desc=name, unit=" texts", leave=False) as bar:
-        while len(done) < len(examples):
+        while left:
             started = time.perf_counter()
-            some = examples[len(done) : len(done) + size]
-            predicted = _tolerantly(predictor, some, name) if done else _first(predictor, some, name)
+            now, left = left[:size], left[size:]
+            some = [examples[i] for i in now]
+            predicted = dict(
+                zip(now, _tolerantly(predictor, some, name) if done else _first(predictor, some, name), strict=True)
+            )
             if file:
-                _append(file, _lines(predicted, len(done)))
-            done += predicted
-            bar.update(len(predicted))
+                _append(file, _lines(predicted, examples))
+            done |= predicted
+            bar.update(len(now))
             fast = time.perf_counter() - started < _SECONDS
             size = min(2 * size, _MOST) if fast else max(size // 2, 1)
-    return done
+    return [done[i] for i in range(len(examples))]
 
 
 def _first(predictor: Predictor, examples: Sequence[Example], name: str) -> list[Prediction]:
@@ -142,16 +142,12 @@ def answer(
     pairs = [(example.text, example.task) for example in examples]
     answers = predictor.predict_pairs(pairs, progress=progress)
     seconds = (time.perf_counter() - started) / max(len(examples), 1)
-    freely = [isinstance(one, Written) for one in answers]
     read = [one if isinstance(one, Written) else Written(one) for one in answers]
     try:
         check_pairs([example.gold for example in examples], [one.result for one in read])
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
-    return [
-        Prediction(one.result, one.malformed, one.ungrounded, seconds=seconds, written=written)
-        for one, written in zip(read, freely, strict=True)
-    ]
+    return [Prediction(one.result, one.malformed, one.ungrounded, seconds=seconds) for one in read]
 
 
 def _tolerantly(predictor: Predictor, examples: Sequence[Example], name: str) -> list[Prediction]:
@@ -172,35 +168,49 @@ def _tolerantly(predictor: Predictor, examples: Sequence[Example], name: str) ->
         return [Prediction(no_answer(example.text, example.task), error=told, seconds=time.perf_counter() - started)]
 
 
-def read_predictions(file: Path, examples: Sequence[Example]) -> list[Prediction]:
-    """Return the predictions that a file has; a last line that was cut off is taken away.
+def read_predictions(file: Path, examples: Sequence[Example]) -> dict[int, Prediction]:
+    """Return the predictions that a file has, by the places of their examples, in order.
+
+    A last line that was cut off is taken away.
 
     Raises:
-        DataError: If they are not of these examples, in their order.
+        DataError: If one is not of these examples, or of one that has its prediction already.
     """
     if not file.exists():
-        return []
+        return {}
     written = file.read_bytes()
     whole = written[: written.rfind(b"\n") + 1]
     if len(whole) < len(written):
         os.truncate(file, len(whole))
-    found = []
+    places: dict[str, list[int]] = {}
+    for place, example in enumerate(examples):
+        places.setdefault(_known_by(example), []).append(place)
+    found = {}
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
             record = json.loads(line)
-            if record.pop("line") != number or number > len(examples):
+            free = places.get(record.pop("example"))
+            if not free:
                 raise DataError("a line that belongs elsewhere, as if two evaluations had written it")
-            found.append(Prediction.from_dict(record, examples[number - 1]))
+            place = free.pop(0)
+            found[place] = Prediction.from_dict(record, examples[place])
         except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{file}, line {number}: {error}. Delete the file: its texts are then asked again."
             ) from error
-    return found
+    return dict(sorted(found.items()))
 
 
-def _lines(predicted: Sequence[Prediction], before: int = 0) -> str:
-    """Return predictions as lines, each with its number, so that none is taken for that of another example."""
-    return "".join(f'{{"line": {number}, {one.to_json()[1:]}\n' for number, one in enumerate(predicted, before + 1))
+def _lines(predicted: Mapping[int, Prediction], examples: Sequence[Example]) -> str:
+    """Return predictions as lines, each with what its example is known by, so that none is taken for another's."""
+    return "".join(
+        f'{{"example": "{_known_by(examples[place])}", {one.to_json()[1:]}\n' for place, one in predicted.items()
+    )
+
+
+def _known_by(example: Example) -> str:
+    """Return a short name of an example that another one has not, wherever it stands among others."""
+    return hashlib.sha256(json.dumps(example.to_dict()).encode()).hexdigest()[:16]
 
 
 def _append(file: Path, lines: str) -> None:

@@ -36,6 +36,8 @@ class Report:
         kind: How answers were scored.
         n: Number of texts.
         metrics: Shares from 0 to 1, the headline first; docs/evaluation.md says what each is.
+        faults: The share of answers that could not all be read (``malformed``), and that of the strings given as spans
+            that are not in the text (``ungrounded``); 0 for whatever cannot answer so.
         per_label_by: By metric, the headline's first: each label's score; labels neither gold nor predicted are left
             out.
         abstention: The answer that nothing holds ("none of these", an absent label, no answer), counted like a label.
@@ -53,6 +55,7 @@ class Report:
     kind: Kind
     n: int
     metrics: Mapping[str, float]
+    faults: Mapping[str, float]
     per_label_by: Mapping[str, Mapping[str, Score]]
     abstention: Score
     mistakes: Mapping[MistakeKind, int]
@@ -63,6 +66,11 @@ class Report:
     failed: int
     first_error: str
     seconds: float
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """All that is shown as a share: the metrics and the faults."""
+        return {**self.metrics, **self.faults}
 
     @property
     def per_label(self) -> Mapping[str, Score]:
@@ -85,7 +93,7 @@ class Report:
             "name": self.name,
             "kind": self.kind,
             "n": self.n,
-            "metrics": dict(self.metrics),
+            "metrics": dict(self.shares),
             "intervals": {metric: [one.low, one.high] for metric, one in self.intervals.items()},
             "per_label": {
                 metric: {label: score.to_dict() for label, score in scores.items()}
@@ -155,7 +163,6 @@ def make_report(of: EvalSet, predictions: Sequence[Prediction], *, intervals: bo
     measured = measure(of.kind, gold, predicted)
     reliable = reliability(gold, predicted)
     ungrounded = sum(one.ungrounded for one in predictions)
-    malformed, freely = sum(one.malformed for one in predictions), any(one.written for one in predictions)
     given = ungrounded + sum(len(one.spans) for one in predicted if isinstance(one, Extraction))
     return Report(
         name=of.name,
@@ -164,8 +171,10 @@ def make_report(of: EvalSet, predictions: Sequence[Prediction], *, intervals: bo
         metrics={
             **measured.metrics,
             **({"calibration_error": reliable.error} if reliable.bins else {}),
-            **({"malformed": malformed / len(gold)} if freely else {}),
-            **({"ungrounded": ungrounded / max(given, 1)} if freely and of.kind in ("extract", "read") else {}),
+        },
+        faults={
+            "malformed": sum(one.malformed for one in predictions) / len(gold),
+            **({"ungrounded": ungrounded / max(given, 1)} if of.kind in ("extract", "read") else {}),
         },
         per_label_by=measured.per_label,
         abstention=measured.abstention,

@@ -43,7 +43,7 @@ def metric_tables(evaluation: Evaluation) -> Iterator[str]:
     """Yield for each set all its metrics, in percent, a column for each predictor, under a heading."""
     for name, entries in evaluation.by_set().items():
         some = next(iter(entries.values()))
-        metrics = list(dict.fromkeys(metric for entry in entries.values() for metric in entry.report.metrics))
+        metrics = list(dict.fromkeys(metric for entry in entries.values() for metric in entry.report.shares))
         rows = [[metric, *(_metric(entry, metric) for entry in entries.values())] for metric in metrics]
         rows += [["texts per second", *(f"{entry.report.texts_per_second:.1f}" for entry in entries.values())]]
         rows += [["failed", *(str(entry.report.failed) for entry in entries.values())]]
@@ -51,6 +51,20 @@ def metric_tables(evaluation: Evaluation) -> Iterator[str]:
         heading = f"### {name}" + (f" ({about})" if about else "")
         table = to_table([f"{len(some.of.examples)} texts", *map(_cell, entries)], rows)
         yield f"{heading}\n\n{table}"
+
+
+def label_tables(evaluation: Evaluation) -> Iterator[str]:
+    """Yield for each predictor on each set the F1 of its labels by each metric, in percent, most gold answers first."""
+    for name, entries in evaluation.by_set().items():
+        for predictor, entry in entries.items():
+            first, by_metric = entry.report.per_label, entry.report.per_label_by
+            ranked = sorted(first, key=lambda label: -first[label].support)
+            rows = [
+                [_cell(label), str(first[label].support), *(percent(some[label].f1) for some in by_metric.values())]
+                for label in ranked
+            ]
+            if rows:
+                yield f"### {name}, {predictor}\n\n{to_table(['label', 'gold', *by_metric], rows)}"
 
 
 def to_markdown(evaluation: Evaluation) -> str:
@@ -66,6 +80,9 @@ def to_markdown(evaluation: Evaluation) -> str:
         "## By data set",
         *metric_tables(evaluation),
     ]
+    by_label = [*label_tables(evaluation)]
+    if by_label:
+        parts += ["## By label", "F1 in percent; labels that are neither gold nor predicted are left out.", *by_label]
     return "\n\n".join(parts) + "\n"
 
 
@@ -95,7 +112,7 @@ def _shown(entry: Entry | None, best: float | None) -> str:
 
 def _metric(entry: Entry, metric: str) -> str:
     report = entry.report
-    return percent(report.metrics[metric], report.intervals.get(metric)) if metric in report.metrics else "–"
+    return percent(report.shares[metric], report.intervals.get(metric)) if metric in report.shares else "–"
 
 
 def _about(about: Mapping[str, object]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -29,6 +30,7 @@ _POOLINGS: dict[str, Pooling] = {
     "pooling_mode_max_tokens": "max",
 }
 _MODULES = ("Transformer", "Pooling", "Normalize")
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
 _REMEMBERED = 100_000
 
 
@@ -77,6 +79,8 @@ class SentenceEmbeddings:
     def from_pretrained(cls, folder: str | Path, *, device: str | None = None, **options: Any) -> SentenceEmbeddings:
         """Open an encoder of a folder, with what sentence-transformers says of its pooling and length, if it does.
 
+        A causal language model that nothing says to be a sentence encoder is opened with a warning.
+
         Args:
             folder: The folder.
             device: Where the model computes; a CPU by default.
@@ -87,6 +91,7 @@ class SentenceEmbeddings:
         """
         tokenizer, model = open_encoder(folder, AutoModel, device=device)
         path = expand(folder)
+        _warn_of_causal(path, model.config.architectures)
         most = (read_json(path / "sentence_bert_config.json") or {}).get("max_seq_length")
         if isinstance(most, int):
             tokenizer.model_max_length = min(most, tokenizer.model_max_length)
@@ -169,6 +174,17 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
         return hidden.masked_fill(mask[..., None] == 0, -torch.inf).amax(1)
     kept = mask[..., None].to(hidden.dtype)
     return (hidden * kept).sum(1) / kept.sum(1).clamp(min=1e-9)
+
+
+def _warn_of_causal(folder: Path, architectures: Sequence[str] | None) -> None:
+    """Warn if a folder has a causal language model, unless sentence-transformers saved it."""
+    kind = next((name for name in architectures or () if name.endswith(_CAUSAL)), "")
+    if kind and not (folder / "modules.json").is_file():
+        warnings.warn(
+            f"{str(folder)!r} is a causal language model ({kind}) and nothing says that it was trained to embed "
+            "sentences, so its answers are near guesses: name a sentence encoder, or use model: or free:.",
+            stacklevel=3,
+        )
 
 
 def _pooling(folder: Path) -> Pooling:

@@ -122,14 +122,15 @@ _KINDS: dict[str, Callable[[str, str | None], tuple[Predictor, dict[str, Any]]]]
 
 
 def _of_seqgpt(folder: str, model: SeqGPT) -> dict[str, Any]:
-    return {**_of_weights(folder, model.model, model.tokenizer), "template": model.template.name}
+    known = {**_of_weights(folder, model.model, model.tokenizer), "template": model.template.name}
+    return known | ({"dtype": model.quantized} if model.quantized else {})
 
 
 def _of_weights(folder: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return {
         "folder": folder,
         "architecture": model.config.model_type,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "parameters": fingerprint.size(model),
         "weights": fingerprint.take(model, tokenizer).digest(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.device.type,

@@ -38,6 +38,20 @@ def test_evaluate(model, tmp_path, capfd):  # noqa: F811
     assert "has predictions of another 'model' (threshold: 0.5 then, 0.9 now)" in said
 
 
+def test_spans_that_overlap(model, tmp_path, capfd):  # noqa: F811
+    asked = ["evaluate", "--recipes", "sample", "--limit", "12", "--threshold", "0.05", "--output"]
+    for folder_name, more in (("all", []), ("flat", ["--overlap", "flat"])):
+        assert main([*asked, str(tmp_path / folder_name), *more]) == 0
+    every, flat = (open_evaluation(tmp_path / name).by_set()["sample (extract)"]["model"] for name in ("all", "flat"))
+    assert [one.result.flat().spans for one in every.predictions] == [one.result.spans for one in flat.predictions]
+    assert [one.result.spans for one in every.predictions] != [one.result.spans for one in flat.predictions]
+    capfd.readouterr()
+    said = complaint(capfd, *asked, str(tmp_path / "all"), "--overlap", "flat")
+    assert "has predictions of another 'model' (overlap: None then, 'flat' now)" in said
+    said = complaint(capfd, "evaluate", "--recipes", "sample", "--predictor", f"model:{model}", "--overlap", "flat")
+    assert "--threshold, --overlap and --int8 are of the model of --model: name it, or leave them out" in said
+
+
 def test_the_report_alone(model, tmp_path, capfd):  # noqa: F811
     file = tmp_path / "report.json"
     assert main(["evaluate", "--recipes", "sample", "--limit", "8", "--output", str(file)]) == 0
@@ -79,6 +93,38 @@ def test_a_label_that_the_task_does_not_list(model, tmp_path, capfd):  # noqa: F
     path = tmp_path / "mine.jsonl"
     path.write_text('{"text": "x", "task": "classify", "labels": ["a", "b"], "answer": ["c"]}\n', encoding="utf-8")
     assert "mine.jsonl, line 1: label 'c' is not" in complaint(capfd, "evaluate", "--recipes", str(path))
+
+
+def test_a_recipe_without_a_test_split(model, tmp_path, capfd, monkeypatch):  # noqa: F811
+    """Its data lie beside it, so that the folder of the data sets has nothing to say of it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "tones").mkdir()
+    (tmp_path / "tones" / "train.csv").write_text("text,label\nWell done.,a\nNo.,b\n", encoding="utf-8")
+    recipe = tmp_path / "tones.yaml"
+    recipe.write_text(
+        """\
+name: tones
+version: 1
+source: tones/{split}.csv
+schema: text-classification
+columns: {text: text, label: label}
+family: SA
+language: en
+labels:
+  a: {en: praise, zh: 表扬}
+  b: {en: complaint, zh: 投诉}
+licence: mine
+citation: mine
+checked: true
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SEQGPT_DATA", str(tmp_path / "data"))
+    said = complaint(capfd, "evaluate", "--recipes", f"sample,{recipe}")
+    assert "split 'test': no file " in said
+    assert "test.csv; there is train.csv: ask for one of these splits." in said
+    assert main(["evaluate", "--recipes", str(recipe), "--split", "train"]) == 0
+    assert "| 2 | accuracy |" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

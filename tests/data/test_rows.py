@@ -100,7 +100,7 @@ def test_the_first_source_that_is_there_is_read(tmp_path):
     assert recipe.splits(tmp_path) == ["train"]
     write_parquet(tmp_path / "test.parquet")
     assert recipe.splits(tmp_path) == ["test", "train"]
-    with pytest.raises(DataError, match=r"there is test.parquet: use one of these"):
+    with pytest.raises(DataError, match=r"there is test.parquet: ask for one of these splits"):
         recipe.examples("validation", data_root=tmp_path)
 
 

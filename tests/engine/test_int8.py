@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from seqgpt import fingerprint
 from seqgpt.engine.int8 import is_quantized
 from seqgpt.errors import ModelError
 from seqgpt.model import SeqGPT
@@ -36,6 +37,29 @@ def test_scores_are_nearly_those_of_float32(model_type, int8, tiny):
     for one, other in zip(model.predict(TEXTS, TONE), tiny(model_type).predict(TEXTS, TONE), strict=True):
         assert one.scores == pytest.approx(other.scores, abs=0.15)
         assert one.scores != other.scores
+
+
+def test_rounded_weights_are_counted_and_known(int8, tiny):
+    """PyTorch does not count them among the parameters."""
+    for model_type in ("llama", "gpt2"):
+        model, exact = int8(model_type), tiny(model_type)
+        assert fingerprint.size(model.model) == fingerprint.size(exact.model) == exact.info()["parameters"]
+        assert repr(SeqGPT(model.model, model.tokenizer)) == repr(model) == repr(exact)
+        other = copy.deepcopy(exact.model)
+        with torch.no_grad():
+            next(weight for name, weight in other.named_parameters() if "mlp" in name).add_(0.1)
+        known, of_other = (
+            fingerprint.take(one, exact.tokenizer).digest()
+            for one in (model.model, SeqGPT(other, exact.tokenizer).to_int8().model)
+        )
+        assert known != of_other
+        assert known == fingerprint.take(int8(model_type).model, exact.tokenizer).digest()
+
+
+def test_rounded_weights_under_an_adapter_are_counted(tiny, tmp_path):
+    tiny("llama").save_pretrained(tmp_path / "model")
+    exact, rounded = (SeqGPT.from_pretrained(tmp_path / "model").add_lora(r=2) for _ in range(2))
+    assert fingerprint.size(rounded.to_int8().model) == fingerprint.size(exact.model)
 
 
 def test_all_layers_but_the_output_embeddings_have_8_bits(int8):

@@ -8,7 +8,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, DataError, RunError
 from seqgpt.evaluation import baselines
 from seqgpt.evaluation.baselines import MajorityClass, fit_baselines
-from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
+from seqgpt.evaluation.evaluation import Evaluation, open_evaluation, run_evaluation
 from seqgpt.evaluation.families import by_family
 from seqgpt.evaluation.files import write_reports
 from seqgpt.evaluation.report import evaluate
@@ -144,8 +144,11 @@ def test_another_evaluation_in_the_folder(held_out, classes, tmp_path):
         run_evaluation({"model": Knows(held_out)}, [one], directory=tmp_path / "run", about={"model": about})
 
     run(classes.examples, threshold=0.5)
-    with pytest.raises(RunError, match="has other examples of 'classes'"):
+    with pytest.raises(RunError, match="has 10 examples of 'classes', more than the 9 that are asked: a limit can be"):
         run(classes.examples[:9], threshold=0.5)
+    others = [example for example in held_out if kind_of(example) == "classify"][1:12]  # as many again, but one
+    with pytest.raises(RunError, match="has other examples of 'classes'"):
+        run(others, threshold=0.5)
     with pytest.raises(
         RunError, match=r"of another 'model' \(threshold: 0.5 then, 0.4 now\): give the predictor another name"
     ):
@@ -158,8 +161,40 @@ def test_another_evaluation_in_the_folder(held_out, classes, tmp_path):
         open_evaluation(tmp_path / "other")
 
 
+@pytest.mark.usefixtures("in_fours")
+def test_a_limit_that_is_raised(held_out, tmp_path, capsys):
+    """What was predicted is not predicted again, wherever the further examples stand, and whoever was interrupted."""
+    members = [example for example in held_out if kind_of(example) == "classify"][:12]
+    few, more = (EvalSet("classes", "sample", "classify", some) for some in (members[1::2], members))
+    run_evaluation({"first": Knows(held_out), "other": Knows(held_out)}, [few], directory=tmp_path)
+    stops = Knows(held_out, stops_at=members[10].text)
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation({"first": stops}, [more], directory=tmp_path)
+    assert stops.asked == [members[i].text for i in (0, 2, 4, 6)]
+    goes_on = Knows(held_out, too_hard={members[10].text})
+    (entry,) = run_evaluation({"first": goes_on}, [more], directory=tmp_path).entries
+    assert goes_on.asked == [members[8].text]
+    assert entry.of.examples == members
+    assert entry.report.headline == pytest.approx(11 / 12)
+    assert run_evaluation({"first": Knows([])}, [more], directory=tmp_path).to_dict()["sets"][0]["n"] == 12
+    with pytest.raises(DataError, match="other has answered 6 of 12 texts of classes"):
+        open_evaluation(tmp_path)
+    capsys.readouterr()
+    (kept,) = open_evaluation(tmp_path, finished=False).entries
+    assert kept.report.to_dict() == entry.report.to_dict()
+    assert kept.of.examples == members
+    assert "other has answered 6 of 12 texts of classes and is left out of the report" in capsys.readouterr().err
+
+
+def test_examples_of_a_folder_that_was_killed_before_it_was_one(held_out, classes, tmp_path):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "classes.jsonl").write_text("{}\n", encoding="utf-8")
+    run_evaluation({"model": Knows(held_out)}, [classes], directory=tmp_path)
+    assert open_evaluation(tmp_path).entries[0].report.n == 10
+
+
 def test_what_is_added_to_a_folder(held_out, classes, tmp_path):
-    run_evaluation({"first": Knows(held_out)}, [classes], directory=tmp_path)
+    run_evaluation({"first": Knows(held_out)}, [classes], directory=str(tmp_path))
     second = Knows(held_out)
     run_evaluation({"first": Knows([]), "second": second}, [classes], directory=tmp_path)
     assert len(second.asked) == 10
@@ -180,6 +215,13 @@ def test_a_predictor_that_raises_on_one_text(held_out, classes, tmp_path):
 def test_a_predictor_that_raises_on_all(held_out, classes):
     with pytest.raises(RunError, match="classes: the predictor fails on every text: ValueError: too hard"):
         run_evaluation({"model": Knows(held_out, too_hard={e.text for e in held_out})}, [classes])
+
+
+def test_nothing_to_evaluate(classes, tmp_path):
+    for predictors, sets in (({}, [classes]), ({"model": Knows([])}, [])):
+        with pytest.raises(RunError, match="there is nothing to evaluate: give at least one predictor and one set"):
+            run_evaluation(predictors, sets, directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_predictor_cannot_answer_is_left_out(held_out, classes, tmp_path, capsys):
@@ -211,7 +253,7 @@ def test_tables(held_out, tmp_path):
     families = family_table(evaluation).splitlines()
     assert [line.split(" | ")[0] for line in families[2:]] == ["| NER", "| SA", "| all", "| all"]
     assert families[3].endswith("| 100.0 (100.0–100.0) | – |")
-    write_reports(evaluation, tmp_path)
+    write_reports(evaluation, str(tmp_path))
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == to_markdown(evaluation)
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == evaluation.to_dict()
 
@@ -228,6 +270,21 @@ def test_the_interval_of_a_family_is_that_of_a_mean_of_independent_sets(held_out
     assert interval.value == group.mean("model") == pytest.approx(0.7)
     assert (interval.high - interval.low) / 2 == pytest.approx((halves[0] ** 2 + halves[1] ** 2) ** 0.5 / 2)
     assert group.interval("nobody") is None
+
+
+def test_every_label_stands_in_the_markdown_by_every_metric(held_out):
+    examples = [example for example in held_out if example.task.kind == "extract"][:12]
+    spans = EvalSet("spans", "sample", "extract", examples)
+    (entry,) = run_evaluation({"model": Knows(held_out, too_hard={examples[0].text})}, [spans]).entries
+    page = to_markdown(Evaluation([entry]))
+    assert "| label | gold | offset_f1 | string_f1 | partial_offset_f1 | partial_string_f1 |" in page
+    rows = page.partition("## By label")[2].splitlines()
+    for label, score in entry.report.per_label.items():
+        (row,) = [row for row in rows if row.startswith(f"| {label} |")]
+        shares = [f"{100 * some[label].f1:.1f}" for some in entry.report.per_label_by.values()]
+        assert row == f"| {label} | {score.support} | {' | '.join(shares)} |"
+    gold = [int(row.split(" | ")[1]) for row in rows if row.startswith("| ") and row[2] not in "l-"]
+    assert gold == sorted(gold, reverse=True)
 
 
 def test_one_report_is_that_of_all_at_once(held_out, classes):

@@ -8,9 +8,11 @@ import pytest
 from seqgpt import AtomicTask, Classification, Example, Extraction, Span
 from seqgpt.errors import DataError, RunError
 from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
+from seqgpt.evaluation.pages.evaluation_page import to_html
 from seqgpt.evaluation.predictions import CannotAnswerError, predict, read_predictions
 from seqgpt.evaluation.predictor import LostError, Written
 from seqgpt.evaluation.sets import EvalSet
+from seqgpt.evaluation.tables import to_markdown
 
 TONE = AtomicTask.classify(["praise", "complaint"])
 WHO = AtomicTask.extract(["person"])
@@ -51,7 +53,7 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     examples = [Example(make("Ann left.", WHO))]
     (one,) = predict(Answers(make), examples, file=tmp_path / "x.jsonl")
     assert (one.error, one.result.spans[0].score) == ("", 0.5)
-    assert read_predictions(tmp_path / "x.jsonl", examples) == [one]
+    assert read_predictions(tmp_path / "x.jsonl", examples) == {0: one}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_an_odd_answer_is_the_failure_of_its_text(answer, tmp_path):
     predictor = Answers(lambda text, task: (answer if text == "text 2" else right)(text, task))
     done = predict(predictor, examples, file=tmp_path / "x.jsonl")
     assert [bool(one.error) for one in done] == [False, False, True, False, False]
-    assert read_predictions(tmp_path / "x.jsonl", examples) == done
+    assert read_predictions(tmp_path / "x.jsonl", examples) == dict(enumerate(done))
 
 
 def test_a_message_that_cannot_be_written_is_written(tmp_path):
@@ -104,23 +106,35 @@ def test_what_failed_is_asked_again_if_that_is_said(tmp_path):
     again = Answers(failing_on("text 7"))
     assert [i for i, one in enumerate(predict(again, examples, file=file, retry_failed=True)) if one.error] == [7]
     assert again.asked == [1, 1]
-    assert [bool(one.error) for one in read_predictions(file, examples)] == [i == 7 for i in range(9)]
+    found = read_predictions(file, examples)
+    assert {i: bool(one.error) for i, one in found.items()} == {i: i == 7 for i in range(9)}
 
 
-@pytest.mark.parametrize("damage", ["twice", "order", "nul", "other"])
+@pytest.mark.parametrize("damage", ["twice", "nul", "other"])
 def test_a_file_that_was_damaged_is_refused(damage, tmp_path):
     file, examples = tmp_path / "x.jsonl", classes(4)
     predict(Answers(right), examples, file=file)
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     damaged = {
         "twice": lines[:2] * 2,
-        "order": [*lines[1:], lines[0]],
         "nul": ["\0\0\0\n"],
-        "other": [*lines, lines[3].replace('"line": 4', '"line": 5')],
+        "other": [*lines[:3], lines[3].replace('"example": "', '"example": "0')],
     }
     file.write_text("".join(damaged[damage]), encoding="utf-8")
     with pytest.raises(DataError, match=r"x\.jsonl, line \d: .*Delete the file: its texts are then asked again"):
         read_predictions(file, examples)
+
+
+def test_predictions_are_those_of_their_examples_wherever_these_stand(tmp_path):
+    file, examples = tmp_path / "x.jsonl", [*classes(6), *classes(1)]  # one of them twice
+    numbered = Answers(lambda text, task: Classification.of(text, task, ("praise",), raw=f"{len(numbered.asked)}"))
+    predict(numbered, examples[1:4], file=file)
+    done = predict(numbered, examples, file=file)
+    assert [one.result.raw for one in done] == ["2", "1", "1", "1", "2", "2", "2"]
+    assert numbered.asked == [3, 4]
+    elsewhere = read_predictions(file, examples[::-1])
+    assert list(elsewhere) == list(range(7))
+    assert [elsewhere[6 - i] for i in range(1, 6)] == done[1:6]
 
 
 def test_who_is_lost_stops_the_evaluation_and_fails_no_text(tmp_path):
@@ -137,12 +151,25 @@ def test_who_is_lost_stops_the_evaluation_and_fails_no_text(tmp_path):
         predict(Answers(make), examples[20:])
 
 
-def test_what_was_written_freely_is_measured_also_where_nothing_is_wrong():
-    one = EvalSet("x", "x", "classify", classes(4))
-    (free,) = run_evaluation({"free": Answers(lambda *given: Written(right(*given)))}, [one]).entries
-    assert free.report.metrics["malformed"] == 0.0
-    (constrained,) = run_evaluation({"model": Answers(right)}, [one]).entries
-    assert "malformed" not in constrained.report.metrics
+def test_malformed_and_ungrounded_answers_are_shares_and_none_where_there_can_be_none():
+    def named(text, task):
+        return Extraction.of(text, task, (Span("person", text[:4], 0, 4),))
+
+    def freely(text, task):
+        odd = text == "text 1"
+        return Written(named(text, task), malformed=odd, ungrounded=3 * odd)
+
+    who = EvalSet("who", "x", "extract", [Example(named(f"text {i}", WHO)) for i in range(4)])
+    tone = EvalSet("tone", "x", "classify", classes(4))
+    asked = {"free": Answers(freely), "constrained": Answers(named)}
+    evaluation = run_evaluation(asked, [who])
+    free, constrained = evaluation.entries
+    assert free.report.faults == {"malformed": 1 / 4, "ungrounded": 3 / 7}
+    assert constrained.report.faults == {"malformed": 0, "ungrounded": 0}
+    assert run_evaluation({"constrained": Answers(right)}, [tone]).entries[0].report.faults == {"malformed": 0}
+    assert evaluation.to_dict()["sets"][0]["reports"]["free"]["metrics"]["ungrounded"] == 3 / 7
+    assert "| malformed | 25.0 | 0.0 |\n| ungrounded | 42.9 | 0.0 |" in to_markdown(evaluation)
+    assert "ungrounded" in to_html(evaluation)
 
 
 def test_a_baseline_of_the_name_of_a_predictor():

@@ -106,3 +106,13 @@ def test_what_cannot_be_done(encoder):
     (folder / "modules.json").write_text('[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]')
     with pytest.raises(ModelError, match="has a part 'Dense'"):
         SentenceEmbeddings.from_pretrained(folder)
+
+
+def test_a_causal_language_model_is_told_what_it_is(tiny, tmp_path):
+    folder = tmp_path / "causal"
+    tiny("gpt2").save_pretrained(folder)
+    with pytest.warns(UserWarning, match=r"causal' is a causal language model \(GPT2LMHeadModel\) and nothing says"):
+        peer = SentenceEmbeddings.from_pretrained(folder)
+    assert len(peer.predict_pairs([("a", AtomicTask.classify(LABELS))])) == 1
+    (folder / "modules.json").write_text("[]")  # sentence-transformers saved it: an encoder, whatever it began as
+    SentenceEmbeddings.from_pretrained(folder)

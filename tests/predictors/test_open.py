@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seqgpt.errors import ConfigError, ModelError
+from seqgpt.model import SeqGPT
 from seqgpt.predictors import (
     Command,
     FreeGeneration,
@@ -13,6 +14,7 @@ from seqgpt.predictors import (
     ZeroShotPipeline,
     open_predictor,
 )
+from seqgpt.predictors.open import about_model
 from seqgpt.tasks import AtomicTask
 from tests.predictors.conftest import save_tokenizer
 
@@ -66,6 +68,14 @@ def test_other_weights_and_options_are_told_apart(folder, tiny, nli, tmp_path):
     peer.predictor.model.save_pretrained(tmp_path / "nli")
     save_tokenizer(tmp_path / "nli")
     assert open_predictor(f"zero-shot:{tmp_path / 'nli'}").about["weights"] != peer.about["weights"]
+
+
+def test_8_bit_weights_are_told_apart_and_counted(folder):
+    model = SeqGPT.from_pretrained(folder, device="cpu")
+    exact = about_model(str(folder), model)
+    rounded = about_model(str(folder), model.to_int8())
+    assert {key for key in exact if exact[key] != rounded[key]} == {"weights", "dtype"}
+    assert rounded["dtype"] == "int8"
 
 
 def test_a_command_is_known_by_the_files_that_it_names(tmp_path):

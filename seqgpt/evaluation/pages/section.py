@@ -64,7 +64,7 @@ def search_words(of: EvalSet) -> str:
 def _metrics(entries: Mapping[str, Entry]) -> Html:
     """Show all metrics, a column for each predictor."""
     reports = [entry.report for entry in entries.values()]
-    names = dict.fromkeys(metric for report in reports for metric in report.metrics)
+    names = dict.fromkeys(metric for report in reports for metric in report.shares)
     rows = [row(name, *(_share(report, name) for report in reports)) for name in names]
     if any(report.failed for report in reports):
         rows.append(row("texts that failed", *(report.failed for report in reports)))
@@ -74,9 +74,9 @@ def _metrics(entries: Mapping[str, Entry]) -> Html:
 
 
 def _share(report: Report, metric: str) -> Html:
-    if metric not in report.metrics:
+    if metric not in report.shares:
         return element("td", "–", class_="soft")
-    return number(report.metrics[metric], report.intervals.get(metric))
+    return number(report.shares[metric], report.intervals.get(metric))
 
 
 def _lengths(reports: Mapping[int, Report], metric: str) -> Html:
