@@ -13,6 +13,7 @@ MODULES = [
     "display",
     "errors",
     "composite",
+    "synth",
     "options",
 ]
 

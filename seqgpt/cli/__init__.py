@@ -1,4 +1,4 @@
-"""The command line: ``seqgpt predict | train | tune | merge | evaluate | compare | data``.
+"""The command line: ``seqgpt predict | train | tune | merge | evaluate | compare | synthesize | data``.
 
 Results go to standard output, all else to standard error.
 """
@@ -17,6 +17,7 @@ from seqgpt.cli.data import add_data
 from seqgpt.cli.evaluate import add_evaluate
 from seqgpt.cli.options import Parser, complain
 from seqgpt.cli.predict import add_predict
+from seqgpt.cli.synthesize import add_synthesize
 from seqgpt.cli.train import add_train
 from seqgpt.errors import SeqGPTError
 from seqgpt.version import __version__
@@ -55,12 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="seqgpt", description="Classes and spans for any label set, in English and Chinese.")
     parser.add_argument("--version", action="version", version=f"seqgpt {__version__}")
     commands = parser.add_subparsers(
-        metavar="predict | train | tune | merge | evaluate | compare | data", parser_class=Parser
+        metavar="predict | train | tune | merge | evaluate | compare | synthesize | data", parser_class=Parser
     )
 
     add_predict(commands)
     add_train(commands)
     add_evaluate(commands)
+    add_synthesize(commands)
     add_data(commands, Parser)
     return parser
 

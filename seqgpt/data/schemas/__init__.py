@@ -9,6 +9,7 @@ from __future__ import annotations
 from seqgpt.data.schemas.base import Reading, Row, Schema
 from seqgpt.data.schemas.comprehension import EXTRACTIVE_QA, MULTIPLE_CHOICE
 from seqgpt.data.schemas.events import EVENT_EXTRACTION
+from seqgpt.data.schemas.own_labels import OWN_CLASSES, OWN_TYPES, OWN_TYPES_OF_A_MENTION
 from seqgpt.data.schemas.relations import JOINT_TRIPLES, RELATION_CLASSIFICATION
 from seqgpt.data.schemas.spans import ENTITY_TYPING, SEQUENCE_LABELLING, SPAN_EXTRACTION
 from seqgpt.data.schemas.texts import MULTI_LABEL, TEXT_CLASSIFICATION, TEXT_PAIRS
@@ -29,6 +30,9 @@ SCHEMAS: dict[str, Schema] = {
     "event-extraction": EVENT_EXTRACTION,
     "extractive-qa": EXTRACTIVE_QA,
     "multiple-choice": MULTIPLE_CHOICE,
+    "own-classes": OWN_CLASSES,
+    "own-types": OWN_TYPES,
+    "own-types-of-a-mention": OWN_TYPES_OF_A_MENTION,
 }
 
 __all__ = ["CONVERTERS_VERSION", "SCHEMAS", "Reading", "Row", "Schema", "get_schema"]
