@@ -89,7 +89,7 @@ def expand(path: str | Path) -> Path:
 
 
 def lasting_name(name: str) -> str:
-    """Return the name by which a model is still found later and from elsewhere: that of the bundled one, or its path."""
+    """Return the name by which a model is found later and from elsewhere: that of the bundled one, or its path."""
     folder = expand(name)
     if not folder.exists():
         return name

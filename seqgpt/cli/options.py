@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which model is asked."""
-    parser.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or the one that comes with seqgpt)")
+    parser.add_argument("--model", help="a folder or hub id (default: $SEQGPT_MODEL, or the bundled one)")
     parser.add_argument("--int8", action="store_true", help="compute with 8-bit weights: faster on a CPU, less exact")
 
 
