@@ -17,6 +17,7 @@ TEXT=${SEQGPT_TEXT:-$NLU/../text}
 WORK=${WORK:-runs/bundled}
 PACKAGE=${PACKAGE:-seqgpt/bundled}   # where the finished model is written
 MINUTES=${MINUTES:-120}      # of language-model training, at a constant rate
+LIMIT=${LIMIT:-}               # texts of each data set whose training split was seen, in the evaluation
 DECAY_STEPS=${DECAY_STEPS:-600}
 CONFIG=scripts/bundled/model.json
 export SEQGPT_DATA=$NLU PYTHONPATH=.
@@ -50,8 +51,10 @@ fi
 
 "$PYTHON" scripts/bundled/pack.py --model "$WORK/stages/finetune" --output "$PACKAGE"
 
-for suite in in_domain zero_shot_en zero_shot_zh; do
-    "$PYTHON" -m seqgpt evaluate --model "$PACKAGE" --suite "$suite" --baselines --output "$WORK/evaluations/$suite"
+evaluate=("$PYTHON" -m seqgpt evaluate --model "$PACKAGE")
+"${evaluate[@]}" --suite in_domain ${LIMIT:+--limit "$LIMIT"} --output "$WORK/evaluations/in_domain"
+for suite in zero_shot_en zero_shot_zh; do
+    "${evaluate[@]}" --suite "$suite" --baselines --output "$WORK/evaluations/$suite"
 done
 
 "$PYTHON" scripts/bundled/card.py --work "$WORK" --model "$PACKAGE"

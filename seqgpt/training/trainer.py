@@ -32,6 +32,7 @@ from seqgpt.training.digest import digest_examples
 from seqgpt.training.encode import Encoded
 from seqgpt.training.epoch_set import EpochSet
 from seqgpt.training.evaluate_sets import evaluate_sets
+from seqgpt.training.garbage import few_collections
 from seqgpt.training.loss_by_source import LossBySource
 from seqgpt.training.mixture_set import MixtureSet
 from seqgpt.training.model_card import CARD_FILE, CardSource, model_card
@@ -205,7 +206,7 @@ class Trainer(ResumableTrainer):
     def _train(self, *given: Any) -> Any:
         if self.is_fsdp_enabled:
             self.seqgpt.forward.whole = self.seqgpt.learner
-        with self._changing(), self.packed():
+        with self._changing(), self.packed(), few_collections():
             output = super().train(*given)
         with saved_or_told("the model", Path(str(self.args.output_dir))):
             self.save_model(_internal_call=True)

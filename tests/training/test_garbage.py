@@ -1,0 +1,63 @@
+"""Training leaves Python's garbage collector as it was, and gives it little to do meanwhile."""
+
+import gc
+
+import pytest
+
+from seqgpt import Trainer
+from seqgpt.training import trainer as module
+from seqgpt.training.garbage import few_collections
+
+
+@pytest.fixture
+def unfrozen():
+    """Undo what the fixtures of this folder do, which is the same."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.parametrize("theirs", [False, True], ids=["not frozen", "frozen by the caller"])
+def test_afterwards_all_is_as_before(unfrozen, theirs):
+    if theirs:
+        gc.freeze()
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(ValueError, match="within"), few_collections():
+        assert gc.get_freeze_count() > 1000
+        assert gc.get_threshold()[0] > thresholds[0]
+        raise ValueError("within")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (thresholds, frozen)
+
+
+def test_cycles_are_still_collected_meanwhile():
+    class Node:
+        here = 0
+
+        def __init__(self):
+            self.me = self
+            Node.here += 1
+
+        def __del__(self):
+            Node.here -= 1
+
+    with few_collections():
+        most = 0
+        for _ in range(3 * gc.get_threshold()[0]):
+            Node()
+            most = max(most, Node.here)
+    assert 0 < most < 1.1 * 100_000
+
+
+def test_training_has_it(unfrozen, model, eight, arguments, monkeypatch):
+    seen = []
+    plain = module.ResumableTrainer.train
+
+    def train(*given):
+        seen.append(gc.get_freeze_count())
+        return plain(*given)
+
+    monkeypatch.setattr(module.ResumableTrainer, "train", train)
+    before = gc.get_freeze_count()
+    Trainer(model, arguments(max_steps=1), eight).train()
+    assert seen[0] > before
+    assert gc.get_freeze_count() == before
