@@ -51,10 +51,7 @@ def _run(options: argparse.Namespace) -> None:
     from seqgpt.synth.config import load_synth_config
     from seqgpt.synth.run import estimate_run, synthesize
 
-    overrides = list(options.overrides)
-    if options.data_root:
-        overrides.append(f"texts.data_root={options.data_root}")
-    config = load_synth_config(options.what, overrides)
+    config = load_synth_config(options.what, [*options.overrides, *_data_root(options)])
     if options.estimate:
         print_line(estimate_run(config).to_markdown())
         return
@@ -75,6 +72,10 @@ def _run(options: argparse.Namespace) -> None:
         complain(f"{summary.failed.total()} requests failed after all retries ({said}): run it again to ask them.")
 
 
+def _data_root(options: argparse.Namespace) -> list[str]:
+    return [f"texts.data_root={options.data_root}"] if options.data_root else []
+
+
 def _report(options: argparse.Namespace) -> None:
     from seqgpt.synth.config import load_synth_config
     from seqgpt.synth.run import CONFIG_FILE, rewrite
@@ -84,7 +85,7 @@ def _report(options: argparse.Namespace) -> None:
     path = Path(options.overrides[0])
     if path.is_dir() and not (path / CONFIG_FILE).is_file():
         raise ConfigError(f"{path} is not the folder of a synthesis, for it has no {CONFIG_FILE}: name its config.")
-    config = load_synth_config(path / CONFIG_FILE if path.is_dir() else path)
+    config = load_synth_config(path / CONFIG_FILE if path.is_dir() else path, _data_root(options))
     print_line(rewrite(config).report)
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _LABEL = {
@@ -45,6 +46,8 @@ ANSWER_SCHEMAS: Mapping[str, dict[str, Any]] = {
 
 _THOUGHT = re.compile(r"(?s)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?")
+_START = re.compile(r"[{\[]")
+_MOST_STARTS = 20  # brackets where the answer may begin
 _LAST_COMMA = re.compile(r",\s*(?=[}\]])")
 _NAMES = ("label", "type", "name", "class", "mention", "text", "entity")
 _MEANINGS = ("description", "definition", "explanation", "meaning")
@@ -88,29 +91,28 @@ def read_answer(content: str, task: str) -> tuple[list[LabelSet] | None, bool]:
     >>> read_answer('{"sets": [{"labels": [{"label": "news", "description": ""}], "near_misses": [{"lab', "classify")
     ([LabelSet(labels=(Said(label='news', description=''),), near_misses=(), entities=(), mention='')], False)
     """
-    found, plain = _json(content)
-    if found is None:
-        return None, False
-    sets = [one for one in map(_label_set, _sets(found, task)) if one is not None]
-    return sets or None, plain
-
-
-def _json(content: str) -> tuple[Any, bool]:
     try:
-        return json.loads(content), True
+        sets = _label_sets(json.loads(content), task)
+        if sets:
+            return sets, True
     except (ValueError, RecursionError):
         pass
-    inner = _FENCE.sub("", _THOUGHT.sub("", content)).strip()
-    starts = [place for place in (inner.find("{"), inner.find("[")) if place >= 0]
-    if not starts:
-        return None, False
-    inner = _LAST_COMMA.sub("", inner[min(starts) :])
+    inner = _LAST_COMMA.sub("", _FENCE.sub("", _THOUGHT.sub("", content)).strip())
+    for start in islice(_START.finditer(inner), _MOST_STARTS):  # words before the JSON may have brackets, too
+        sets = _label_sets(_value(inner[start.start() :]), task)
+        if sets:
+            return sets, False
+    return None, False
+
+
+def _value(source: str) -> Any:
+    """Return the value that a string begins with, as far as it can be read; None if it is none."""
     for attempt in (_first_value, _as_python, _first_value_of_whole):
         try:
-            return attempt(inner), False
+            return attempt(source)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
-    return None, False
+    return None
 
 
 def _first_value(source: str) -> Any:
@@ -153,6 +155,10 @@ def _sets(found: Any, task: str) -> Iterator[Any]:
         inner = found.get(outer, found)
         found = inner if isinstance(inner, list) else [inner]
     yield from found if isinstance(found, list) else ()
+
+
+def _label_sets(found: Any, task: str) -> list[LabelSet]:
+    return [one for one in map(_label_set, _sets(found, task)) if one is not None]
 
 
 def _label_set(given: Any) -> LabelSet | None:

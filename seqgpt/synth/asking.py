@@ -114,6 +114,8 @@ class Asking:
         teacher = self._config.teacher
         for attempt in range(teacher.retries + 1):
             await self._pace.wait(tokens)
+            if self.stopped in ("interrupted", "failed"):  # while this request waited: it is not under way
+                return None
             try:
                 answer = await self._teacher.complete(request)
             except PassingError as error:
@@ -133,7 +135,7 @@ class Asking:
 
     def _check_there(self, error: PassingError) -> None:
         if error.unreachable and not self._answered:
-            why = " ".join(str(error.__cause__ or error).split())
+            why = " ".join(str(error.__cause__ or "").split()) or error.reason
             raise TeacherError(
                 f"nobody answers at {self._config.teacher.url} ({why}): start the server, or correct teacher.url."
             ) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from seqgpt.synth.raw_texts import RawText, read_texts
 from seqgpt.synth.records import Record, Records
 from seqgpt.synth.requests import Request
 from seqgpt.synth.run import Summary, finish, opened, pending, write_config
+from seqgpt.synth.teacher import completion_of
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000
 _URL = "/v1/chat/completions"
@@ -123,23 +124,21 @@ def _take(
 
 def _record(request: Request, line: dict[str, Any]) -> Record | None:
     """Return the record of an answer; None if there is none."""
+    response = line.get("response")
+    if not isinstance(response, Mapping) or response.get("status_code") != 200:
+        return None
     try:
-        response = line["response"]
-        if response["status_code"] != 200:
-            return None
-        choice, usage = response["body"]["choices"][0], response["body"].get("usage") or {}
-        content = choice["message"].get("content") or ""
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    except (KeyError, TypeError, IndexError, AttributeError):
+        answer = completion_of(response.get("body"))
+    except ValueError:
         return None
     return Record(
         request.key,
         request.task,
         request.text.language,
-        content,
-        str(choice.get("finish_reason") or "stop"),
-        int(prompt or 0),
-        int(completion or 0),
-        prompt is not None and completion is not None,
+        answer.content,
+        answer.finish,
+        answer.prompt_tokens or 0,
+        answer.completion_tokens or 0,
+        answer.prompt_tokens is not None and answer.completion_tokens is not None,
         batch=True,
     )

@@ -124,7 +124,7 @@ def clean_answer(
         mentions: The mentions whose types were asked.
     """
     cleaned = Cleaned()
-    if finish in ("refused", "content_filter") or not content.strip():
+    if finish in ("refused", "content_filter") or not (content.strip() or finish == "length"):
         cleaned.reject(REFUSED, content)
         return cleaned
     sets, plain = read_answer(content, task)

@@ -18,6 +18,7 @@ teacher:
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -122,13 +123,7 @@ class TeacherConfig:
     tokenizer: str | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("'url' is no http address: give one such as http://127.0.0.1:8000/v1.")
-        if parts.username or parts.password:
-            raise ConfigError(
-                "'url' holds a user or a password: put the key into a variable, and name it: api_key_env."
-            )
+        self._check_url()
         if not self.model:
             raise ConfigError("'model' is missing: give the name that the server knows.")
         if self.api_key_env and not _VARIABLE.fullmatch(self.api_key_env):  # perhaps a key: it is not repeated
@@ -136,11 +131,29 @@ class TeacherConfig:
         for name in _RESERVED:
             if name in self.parameters:
                 raise ConfigError(f"'parameters' holds {name!r}, which is set elsewhere or fixed: leave it out.")
+        try:
+            json.dumps(self.parameters, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"'parameters' cannot be sent as JSON ({error}): give words and numbers.") from error
         _at_least_one(self, "concurrency", "requests_per_minute", "tokens_per_minute")
         if self.retries < 0 or self.timeout_s <= 0 or self.backoff_s < 0:
             raise ConfigError("'retries', 'timeout_s' or 'backoff_s' is below what it may be: give 0 or more.")
         if self.price is not None:
             Price.of(self.price)
+
+    def _check_url(self) -> None:
+        """Refuse what is no address, or may hold a key; then it is not repeated."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:  # such as brackets that do not close
+            raise ConfigError("'url' is no http address: give one such as http://127.0.0.1:8000/v1.") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("'url' is no http address: give one such as http://127.0.0.1:8000/v1.")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ConfigError(
+                "'url' holds a user, a password, a '?' or a '#': end it with the path, put the key into a variable, "
+                "and name that: api_key_env."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx2
 
 from seqgpt.errors import ConfigError, did_you_mean
 from seqgpt.synth.config import TeacherConfig
 from seqgpt.synth.requests import Request
-from seqgpt.synth.teacher import Completion, PassingError, TeacherError
+from seqgpt.synth.teacher import Completion, PassingError, TeacherError, completion_of
 from seqgpt.version import __version__
 
 _PATH = "/chat/completions"
@@ -30,6 +30,7 @@ _NO_SUCH_FORMAT = (400, 422, 500, 501)  # 500: llama.cpp (ggml-org/llama.cpp#952
 _OF_FORMATS = ("response_format", "json_schema", "json_object", "grammar", "guided", "structured output")
 _PASSING = (408, 409, 425, 429)
 _CONNECTIONS = 8  # of a pool, which looks through all of them for each request: 64 cost a third of a millisecond
+_CONNECT_S = 10.0  # for a connection; later than that, nobody is there
 _KEY_LENGTH = 8  # shorter ones are words, which messages may well have
 _MOST_SAID = 200  # characters of what a server says
 
@@ -45,7 +46,7 @@ class HttpTeacher:
         """Read the key from the environment; nothing is asked yet.
 
         Raises:
-            ConfigError: If the variable of the key is not set.
+            ConfigError: If the variable of the key is not set, or a variable names a proxy that cannot be used.
         """
         self._config = config
         self._url = config.url.rstrip("/").removesuffix(_PATH)
@@ -64,10 +65,7 @@ class HttpTeacher:
             self._endpoint = httpx2.URL(self._url + _PATH)
         except httpx2.InvalidURL as error:
             raise ConfigError(f"teacher.url is {self._url!r}, which is none ({error}): correct it.") from error
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-        context = httpx2.create_ssl_context()
-        pools = -(-config.concurrency // _CONNECTIONS)
-        self._clients = [httpx2.AsyncClient(verify=context, timeout=None, limits=limits) for _ in range(pools)]
+        self._clients = _clients(config)
         self._turns = itertools.cycle(self._clients)
 
     async def complete(self, request: Request) -> Completion:
@@ -84,7 +82,12 @@ class HttpTeacher:
                     response = await self._post(json.dumps(request.body(used), ensure_ascii=False).encode())
             except TimeoutError as error:
                 raise PassingError(f"no answer within {self._config.timeout_s:g} s") from error
-            except (httpx2.ConnectError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            except (
+                httpx2.ConnectError,
+                httpx2.ConnectTimeout,
+                httpx2.UnsupportedProtocol,
+                httpx2.InvalidURL,
+            ) as error:
                 raise PassingError("no connection", unreachable=True) from error
             except httpx2.HTTPError as error:
                 raise PassingError("connection broken") from error
@@ -159,23 +162,26 @@ class HttpTeacher:
         return (said.replace(self._key, "…") if len(self._key) >= _KEY_LENGTH else said)[:_MOST_SAID]
 
 
+def _clients(config: TeacherConfig) -> list[httpx2.AsyncClient]:
+    """Return as many pools of connections as the concurrency needs."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    timeout = httpx2.Timeout(None, connect=min(_CONNECT_S, config.timeout_s))
+    pools = -(-config.concurrency // _CONNECTIONS)
+    try:
+        context = httpx2.create_ssl_context()
+        return [httpx2.AsyncClient(verify=context, timeout=timeout, limits=limits) for _ in range(pools)]
+    except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:  # of a proxy, or of certificates
+        raise ConfigError(
+            "the environment names a proxy or certificates that cannot be used: correct HTTP_PROXY, HTTPS_PROXY, "
+            "ALL_PROXY and SSL_CERT_FILE (a socks proxy needs the package socksio), or unset them."
+        ) from error
+
+
 def _completion(response: httpx2.Response) -> Completion:
     try:
-        answer = response.json()
-        choice = answer["choices"][0]
-        message = choice["message"]
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            raise TypeError("content is no string")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        return completion_of(response.json())
+    except ValueError as error:
         raise PassingError("malformed response") from error
-    usage = answer.get("usage") or {}
-    finish = "content_filter" if message.get("refusal") and not content else str(choice.get("finish_reason") or "stop")
-    return Completion(content, _whole(usage.get("prompt_tokens")), _whole(usage.get("completion_tokens")), finish)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _error(response: httpx2.Response) -> tuple[str, str]:
@@ -194,9 +200,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds a server wants to be left alone; it says seconds, milliseconds or a date."""
     milliseconds, said = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
-        if milliseconds:
-            return max(float(milliseconds) / 1000, 0.0)
-        return max(float(said), 0.0) if said else None
+        seconds = float(milliseconds) / 1000 if milliseconds else float(said) if said else None
+        return max(seconds, 0.0) if seconds is not None and math.isfinite(seconds) else None
     except ValueError:
         pass
     try:

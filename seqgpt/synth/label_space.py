@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from functools import lru_cache
 
 _AROUND = " \t\r\n\"'“”‘’`*#.,;:!?，。；：！？、·…-_/\\|()（）[]【】<>《》"
+_PAIRS = ("()", "[]", "【】", "<>", "《》")
 _SPACES = re.compile(r"[\s_]+")
 _CHINESE = r"[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE_SPACE = re.compile(rf"(?<={_CHINESE}) (?={_CHINESE})")
@@ -26,11 +27,11 @@ _REMEMBERED = 100_000
 def normalise(label: str) -> str:
     """Return how a label is written: one width, single spaces, nothing around it, no capitals of a title.
 
-    >>> normalise('"Movie_Title."'), normalise("DNA sequence"), normalise("（新闻 报道）")
-    ('movie title', 'DNA sequence', '新闻报道')
+    >>> normalise('"Movie_Title."'), normalise("DNA sequence"), normalise("（新闻 报道）"), normalise("apple (company)")
+    ('movie title', 'DNA sequence', '新闻报道', 'apple (company)')
     """
-    words = _SPACES.sub(" ", unicodedata.normalize("NFKC", label)).strip(_AROUND)
-    words = _CHINESE_SPACE.sub("", words)
+    written = _SPACES.sub(" ", unicodedata.normalize("NFKC", label))
+    words = _CHINESE_SPACE.sub("", _with_brackets(written.strip(_AROUND), written))
     if words and all(word[0].isupper() or not word[0].isalpha() for word in words.split(" ")):
         words = " ".join(word if _is_short_form(word) else word.lower() for word in words.split(" "))
     return words
@@ -128,6 +129,15 @@ class LabelSpace:
         return names
 
 
+def _with_brackets(words: str, written: str) -> str:
+    """Return words with those brackets at their ends that belong to one within: "apple (company)"."""
+    for first, last in _PAIRS:
+        if written.count(first) == written.count(last):
+            open_now = words.count(first) - words.count(last)
+            words = first * -open_now + words + last * open_now
+    return words
+
+
 def _is_short_form(word: str) -> bool:
     """Tell whether a word is written in capitals of its own: DNA, iPhone, McDonald."""
     return any(letter.isupper() for letter in word[1:])
@@ -136,8 +146,8 @@ def _is_short_form(word: str) -> bool:
 def _singular(word: str) -> str:
     if word in _NO_PLURAL or len(word) < 4 or word.endswith(("ss", "us", "is")):
         return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
+    if word.endswith(("ies", "ie")) and len(word) > 4:  # also "movie", that "movies" has its key
+        return word.removesuffix("s").removesuffix("ie") + "y"
     if word.endswith(("xes", "ches", "shes", "sses")):
         return word[:-2]
     return word.removesuffix("s")

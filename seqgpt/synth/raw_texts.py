@@ -16,7 +16,7 @@ from seqgpt.data.leaks import held_out_texts
 from seqgpt.data.root import find_data_root
 from seqgpt.data.rows import SUFFIXES, Rows, read_file
 from seqgpt.data.text_index import text_hash
-from seqgpt.errors import DataError
+from seqgpt.errors import DataError, did_you_mean
 from seqgpt.synth.alignment import find_mention
 from seqgpt.synth.config import TextsConfig
 from seqgpt.synth.near_duplicates import NearDuplicates
@@ -180,9 +180,19 @@ def _rows(file: Path, config: TextsConfig) -> Iterator[tuple[str, Sequence[Any]]
         known = ", ".join((*_TEXT_FILES, *_READABLE))
         raise DataError(f"{file} is of no known format: give a file that ends with {known}, or a folder.")
     columns = {"text": config.text, **({"mentions": config.mentions} if config.mentions else {})}
-    for row in Rows(read_file(file), columns, str(file)).read():
+    table = read_file(file)
+    for key, column in columns.items():
+        if column not in table.schema.names:
+            raise DataError(
+                f"{file} has no column {column!r}.{did_you_mean(column, table.schema.names)} It has "
+                f"{', '.join(table.schema.names)}: correct texts.{key}."
+            )
+    for row in Rows(table, columns, str(file)).read():
+        mentions = row.get("mentions") or ()
+        if not isinstance(mentions, list | tuple):
+            raise DataError(f"column {config.mentions!r} of {file} holds no lists: give lists of mentions.")
         if isinstance(row["text"], str):
-            yield row["text"], row.get("mentions") or ()
+            yield row["text"], mentions
 
 
 def _mentions(given: Sequence[Any], text: str) -> tuple[Place, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seqgpt.errors import RunError
 
@@ -26,6 +26,30 @@ class Completion:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish: str = "stop"
+
+
+def completion_of(body: Any) -> Completion:
+    """Read the body of a chat completion, as servers send it and batch files hold it.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        choice, usage = body["choices"][0], body.get("usage") or {}
+        message = choice["message"]
+        content = message.get("content") or ""
+        prompt, completion = _whole(usage.get("prompt_tokens")), _whole(usage.get("completion_tokens"))
+        refused = message.get("refusal") and not content
+        finish = "content_filter" if refused else str(choice.get("finish_reason") or "stop")
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError("no chat completion") from error
+    if not isinstance(content, str):
+        raise ValueError("the content of a chat completion is no string")
+    return Completion(content, prompt, completion, finish)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class Teacher(Protocol):

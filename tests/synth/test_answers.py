@@ -85,6 +85,8 @@ def test_nothing_raises(content, task):
         ('{"sets": {"labels": {"a": "what it means"}}}', ["a"]),
         ("{'sets': [{'labels': ['a',], 'near_misses': []}]}", ["a"]),
         ('{"sets": [{"labels": ["a", 1, null, {"b": 2}],}],}', ["a"]),
+        ('Of text [1] and {label}: {"sets": [{"labels": ["a"]}]}', ["a"]),
+        ('{"plan": "two sets"}\n{"sets": [{"labels": ["a"]}]}', ["a"]),
     ],
 )
 def test_other_shapes(content, labels):

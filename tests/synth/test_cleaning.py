@@ -126,6 +126,7 @@ def test_a_whole_answer_in_the_other_language_gives_nothing():
     ("content", "finish", "reason"),
     [
         ("", "stop", cleaning.REFUSED),
+        ("", "length", cleaning.CUT_OFF),  # all its tokens went into thoughts
         ("I cannot.", "content_filter", cleaning.REFUSED),
         ("status 400: too long", "refused", cleaning.REFUSED),
         ("I cannot.", "stop", cleaning.NO_JSON),

@@ -64,6 +64,7 @@ def test_overrides(tmp_path):
             "model: m, price: {inputs: 1, output: 1}",
             "unknown key 'inputs' of a price. Did you mean 'input'",
         ),
+        ("model: m", "model: m, parameters: {seed: 2024-01-01}", "'parameters' cannot be sent as JSON"),
         ("http:", "ftp:", "'url' is no http address"),
         ("texts: {paths: [a.jsonl]}\n", "", "key 'texts' is missing"),
         ("paths: [a.jsonl]", "paths: [a.jsonl], languages: [de]", "unknown language 'de': use en or zh"),
@@ -77,7 +78,13 @@ def test_what_is_wrong_is_told(tmp_path, old, new, message):
 
 
 @pytest.mark.parametrize(
-    "line", ["api_key_env: sk-secret-123", 'api_key: "sk-secret-123"', 'url: "http://me:sk-secret-123@h/v1"']
+    "line",
+    [
+        "api_key_env: sk-secret-123",
+        'api_key: "sk-secret-123"',
+        'url: "http://me:sk-secret-123@h/v1"',
+        'url: "http://h/v1?key=sk-secret-123"',
+    ],
 )
 def test_a_key_in_the_config_is_refused_and_not_repeated(tmp_path, line):
     text = f"output_dir: out\ntexts: {{paths: [a.jsonl]}}\nteacher:\n  model: m\n  url: http://127.0.0.1\n  {line}\n"

@@ -158,6 +158,24 @@ def test_nobody_answers(make):
         synthesize(make(url=url), progress=False)
 
 
+def test_nobody_takes_a_connection_up(make, monkeypatch):
+    """What listens and says nothing (here, to TLS) is nobody, long before an answer would be late."""
+    monkeypatch.setattr("seqgpt.synth.http_teacher._CONNECT_S", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with pytest.raises(TeacherError, match=rf"nobody answers at {re.escape(url)} \(no connection\): start"):
+            synthesize(make(url=url), progress=False)
+
+
+def test_a_proxy_that_is_none(make, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "foo://me:secret@h")
+    with pytest.raises(ConfigError, match=r"^the environment names a proxy .*: correct HTTP_PROXY.*$") as told:
+        synthesize(make())
+    assert "secret" not in str(told.value)
+
+
 def test_an_unknown_model(make):
     with serve(models=("teacher", "qwen3-8b", "qwen3-32b")) as server:
         with pytest.raises(
@@ -181,6 +199,7 @@ def test_a_server_that_fails_always_is_given_up(make):
         ({"retry-after": "3"}, 3),
         ({"retry-after": "3", "retry-after-ms": "250"}, 0.25),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
         ({}, None),
     ],
 )

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from seqgpt.synth.label_space import LabelSpace, merge_key, normalise
 from tests.strategies import LETTERS, ODD
 
-LABELS = st.lists(
-    st.sampled_from([*LETTERS, *ODD, "Date", "dates", "DNA", "公司", "的", "类型", "类"]), max_size=4
-).map("".join)
+WORDS = ["Date", "dates", "DNA", "公司", "的", "类型", "类"]
+LABELS = st.lists(st.sampled_from([*LETTERS, *ODD, *"()[]", *WORDS]), max_size=4).map("".join)
 
 
 @given(LABELS)
@@ -47,6 +46,7 @@ def test_nothing_is_lost_and_what_is_the_same_is_called_the_same(given_labels):
         ("organisation", "Organizations"),
         ("the city", "City"),
         ("companies", "company"),
+        ("movies", "Movie"),
         ("addresses", "address"),
         ("公司名称", "公司的名称"),
         ("人物类型", "人物"),

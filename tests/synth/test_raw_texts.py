@@ -169,5 +169,11 @@ def test_no_text_left(tmp_path):
 
 
 def test_a_column_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match=r"has no column 'text'.* It has txt"):
+    with pytest.raises(DataError, match=r"has no column 'text'.* It has txt: correct texts\.text\."):
         read(jsonl(tmp_path / "a.jsonl", [{"txt": "a"}]))
+
+
+def test_mentions_that_are_no_list(tmp_path):
+    """A string would be read letter by letter."""
+    with pytest.raises(DataError, match=r"column 'who' of .*a\.jsonl holds no lists: give lists of mentions"):
+        read(jsonl(tmp_path / "a.jsonl", [{"text": "张伟在北京教书。", "who": "张伟"}]), mentions="who")

@@ -144,6 +144,16 @@ def test_lines_of_a_batch_that_belong_elsewhere_are_counted(make, tmp_path):
     assert import_batch(make(), [file])[1] == {"of other requests": 1, "not a line of a batch": 2}
 
 
+@pytest.mark.parametrize("change", [{"choices": []}, {"choices": [{"message": {"content": [1]}}]}, {"usage": [1]}])
+def test_answers_of_a_batch_that_are_none_are_asked_again(make, tmp_path, change):
+    (path, _), *_ = export_batch(make(), tmp_path / "requests.jsonl")
+    whole = answer(lines(path)[0], failed=False)
+    whole["response"]["body"] |= change
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps(whole) + "\n", encoding="utf-8")
+    assert import_batch(make(), [file])[1] == {"failed, to be asked again": 1}
+
+
 # Killed, interrupted, out of money, out of space
 
 
@@ -200,6 +210,21 @@ def test_interrupted(make, expected):
     assert len(lines(Path(make().output_dir) / "records.jsonl")) == len(asked) < 100
     synthesize(make(), teacher=ScriptedTeacher(), progress=False)
     assert written(make().output_dir) == expected
+
+
+def test_what_waits_for_its_turn_is_not_asked_after_an_interruption(make):
+    """It is not under way, and would be paid for nothing."""
+    asked = []
+
+    def script(messages):
+        asked.append(messages)
+        if len(asked) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return scripted_answer(messages)
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(make(requests_per_minute=1200), teacher=ScriptedTeacher(script), progress=False)
+    assert len(asked) == 3
 
 
 def test_a_teacher_that_breaks_while_others_are_answered(make, expected):
