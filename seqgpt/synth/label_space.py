@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from functools import lru_cache
 
 _AROUND = " \t\r\n\"'“”‘’`*#.,;:!?，。；：！？、·…-_/\\|()（）[]【】<>《》"
-_PAIRS = ("()", "[]", "【】", "<>", "《》")
+_PAIRS = (("(", ")"), ("[", "]"), ("【", "】"), ("<", ">"), ("《", "》"))
 _SPACES = re.compile(r"[\s_]+")
 _CHINESE = r"[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE_SPACE = re.compile(rf"(?<={_CHINESE}) (?={_CHINESE})")
