@@ -17,7 +17,7 @@ TEXT=${SEQGPT_TEXT:-$NLU/../text}
 WORK=${WORK:-runs/bundled}
 PACKAGE=${PACKAGE:-seqgpt/bundled}   # where the finished model is written
 MINUTES=${MINUTES:-120}      # of language-model training, at a constant rate
-LIMIT=${LIMIT:-}               # texts of each data set whose training split was seen, in the evaluation
+LIMIT=${LIMIT:-}              # texts of each data set whose training split was seen, in the evaluation
 DECAY_STEPS=${DECAY_STEPS:-600}
 CONFIG=scripts/bundled/model.json
 export SEQGPT_DATA=$NLU PYTHONPATH=.

@@ -32,7 +32,7 @@ from seqgpt.evaluation.scoring import find_mistakes
 from seqgpt.evaluation.tables import LANGUAGES, family_table, headline_table, percent, to_table
 from seqgpt.model import SeqGPT
 from seqgpt.results import Classification, Result
-from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint
+from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint, step_of
 
 CARD, CURVES = "README.md", "curves.png"
 STAGES = {"pretrain": "bundled_fine_grained", "finetune": "bundled"}
@@ -186,19 +186,21 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="the packed model; the card is written beside it")
     options = parser.parse_args()
     work, folder = options.work, options.model
+    language_model, stages = work / "language_model", work / "stages"
     model = SeqGPT.from_pretrained(folder)
     config: Any = model.model.config
     evaluated = {
         name: open_evaluation(work / "evaluations" / name) for name in ("in_domain", "zero_shot_en", "zero_shot_zh")
     }
     runs = {
-        "language model": history(work / "language_model"),
-        "stage 1": history(work / "stages" / "pretrain"),
-        "stage 2": history(work / "stages" / "finetune"),
+        "language model": history(language_model),
+        "stage 1": history(stages / "pretrain"),
+        "stage 2": history(stages / "finetune"),
     }
     draw_curves(runs, folder / CURVES)
     texts = json.loads((work / "tokens" / "sources.json").read_text(encoding="utf-8"))
-    steps = {name: max(one["step"] for one in logged) for name, logged in runs.items()}
+    folders = (language_model, language_model / "decayed", stages / "pretrain", stages / "finetune")
+    constant, falling, first, second = (step_of(last_checkpoint(folder) or folder) for folder in folders)
     times = speed(folder)
     size = sum(file.stat().st_size for file in folder.iterdir() if file.name not in (CARD, CURVES))
     head = ModelCardData(
@@ -251,8 +253,9 @@ def main() -> None:
         "Of hand-written texts that it was not trained on:",
         failures(model),
         "## How it was trained",
-        f"As a language model for {steps['language model']:,} steps; stage 1, fine-grained labels and what models "
-        f"labelled, {steps['stage 1']:,} steps; stage 2, the mixture of all data sets, {steps['stage 2']:,} steps.",
+        f"As a language model for {constant + falling:,} steps, the learning rate falling in the last {falling:,}; stage "
+        f"1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of all data sets, "
+        f"{second:,} steps. All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
         f"![Loss of the language model and of both stages]({CURVES})",
         "## Data sets",
         "Held-out sets were not used, nor what forbids commercial use, derived works, or any use but research. "
