@@ -21,7 +21,7 @@ LIMIT=${LIMIT:-}              # texts of each data set whose training split was 
 DECAY_STEPS=${DECAY_STEPS:-600}
 CONFIG=scripts/bundled/model.json
 export SEQGPT_DATA=$NLU PYTHONPATH=.
-# Large pages: with small ones, half of the time goes to the system (1.45 times the speed on a virtual machine).
+# Large pages of memory: page faults are dear on a virtual machine (docs/experiments.md).
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 
 vocabulary=16384

@@ -253,8 +253,8 @@ def main() -> None:
         "Of hand-written texts that it was not trained on:",
         failures(model),
         "## How it was trained",
-        f"As a language model for {constant + falling:,} steps, the learning rate falling in the last {falling:,}; stage "
-        f"1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of all data sets, "
+        f"As a language model for {constant + falling:,} steps, the learning rate falling in the last "
+        f"{falling:,}; stage 1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of all data sets, "
         f"{second:,} steps. All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
         f"![Loss of the language model and of both stages]({CURVES})",
         "## Data sets",
