@@ -254,8 +254,8 @@ def main() -> None:
         failures(model),
         "## How it was trained",
         f"As a language model for {constant + falling:,} steps, the learning rate falling in the last "
-        f"{falling:,}; stage 1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of all data sets, "
-        f"{second:,} steps. All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
+        f"{falling:,}; stage 1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of "
+        f"all data sets, {second:,} steps. All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
         f"![Loss of the language model and of both stages]({CURVES})",
         "## Data sets",
         "Held-out sets were not used, nor what forbids commercial use, derived works, or any use but research. "
