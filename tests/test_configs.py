@@ -12,7 +12,7 @@ import torch
 from seqgpt import SeqGPT, configs
 from seqgpt.cli import main
 from seqgpt.errors import ConfigError
-from seqgpt.model_files import build
+from seqgpt.model_files import BUNDLED_FOLDER, build
 from seqgpt.runs.config import load_stages
 from seqgpt.runs.prepare import check_start
 
@@ -75,5 +75,7 @@ def test_the_wheel_holds_everything(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"seqgpt/{file.relative_to(ROOT)}" for file in (ROOT / "configs").rglob("*.yaml")}
     sample = {str(file.relative_to(ROOT)) for file in (ROOT / "seqgpt" / "sample").glob("*.jsonl")}
+    model = {f"seqgpt/bundled/{file.name}" for file in BUNDLED_FOLDER.iterdir()}
     assert sample
-    assert names >= {"seqgpt/py.typed", "seqgpt/__main__.py", *shipped, *sample}
+    assert model
+    assert names >= {"seqgpt/py.typed", "seqgpt/__main__.py", *shipped, *sample, *model}
