@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from seqgpt.errors import TextError
+
+HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+"""A Chinese character: CJK Unified Ideographs and their Extension A, which hold all that are common."""
 
 
 def check_text(text: object) -> str:

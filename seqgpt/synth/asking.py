@@ -6,9 +6,10 @@ import asyncio
 import random
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -187,7 +188,13 @@ class Asking:
 
     @contextmanager
     def _until_told(self) -> Iterator[None]:
-        """Let Ctrl-C stop new requests and wait for those under way, for they are paid; twice stops at once."""
+        """Let Ctrl-C stop new requests and wait for those under way, for they are paid; twice stops at once.
+
+        Only the main thread has signals, and Windows has no handlers of loops: elsewhere Ctrl-C stops at once.
+        """
+        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+            yield
+            return
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -195,13 +202,11 @@ class Asking:
             loop.remove_signal_handler(signal.SIGINT)
             print("\nwaiting for the requests under way; Ctrl-C again stops at once", file=sys.stderr)  # noqa: T201
 
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # another system, or another thread
-            loop.add_signal_handler(signal.SIGINT, stop)
+        loop.add_signal_handler(signal.SIGINT, stop)
         try:
             yield
         finally:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGINT)
 
 
 def cost_of(records: Records, price: Price | None) -> float:

@@ -19,7 +19,7 @@ from seqgpt.results import Span
 from seqgpt.synth.alignment import Found, find_mention
 from seqgpt.synth.answers import LabelSet, Said, read_answer
 from seqgpt.synth.label_space import merge_key, normalise
-from seqgpt.texts import half_surrogate
+from seqgpt.texts import HAN, half_surrogate
 
 REFUSED = "answer: refused"
 NO_JSON = "answer: not JSON"
@@ -65,7 +65,6 @@ _MANY_WORDS, _MANY_CHARACTERS = 8, 15
 _SENTENCE = re.compile(r"[。！？；\n]|[.!?;]\s|\w\w[.!?]$")
 _CODE = re.compile(r"[{}\[\]<>=\\|]")
 _LETTERS = re.compile(r"[^\W\d_]")
-_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _NOTHING = re.compile(
     r"(?i)^(others?|none|n/?a|null|unknown|unspecified|misc(ellaneous)?|labels?|type|class|category|entity|"
     r"near miss(es)?|none of (these|the above)|其他|其它|其余|未知|无|没有|不详|标签|类型|类别|实体)$"
@@ -169,7 +168,7 @@ def clean_set(
 @lru_cache(maxsize=_REMEMBERED)
 def wrong_label(label: str, language: str) -> str:
     """Return why a label, as it is written now, is none; an empty string if it is one."""
-    chinese = bool(_CHINESE.search(label))
+    chinese = bool(HAN.search(label))
     if not label:
         return EMPTY
     if half_surrogate(label) is not None or not _LETTERS.search(label) or _CODE.search(label):
@@ -279,5 +278,5 @@ def _described(labels: Mapping[str, str], language: str) -> dict[str, str]:
 
 def _meaning(label: str, words: str, language: str) -> str:
     words = " ".join(words.split())
-    fits = bool(_CHINESE.search(words)) == (language == "zh") and half_surrogate(words) is None
+    fits = bool(HAN.search(words)) == (language == "zh") and half_surrogate(words) is None
     return words if fits and merge_key(words) != merge_key(label) else ""

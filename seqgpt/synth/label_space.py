@@ -10,12 +10,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from functools import lru_cache
 
+from seqgpt.texts import HAN
+
 _AROUND = " \t\r\n\"'“”‘’`*#.,;:!?，。；：！？、·…-_/\\|()（）[]【】<>《》"
 _PAIRS = (("(", ")"), ("[", "]"), ("【", "】"), ("<", ">"), ("《", "》"))
 _SPACES = re.compile(r"[\s_]+")
-_CHINESE = r"[\u3400-\u4dbf\u4e00-\u9fff]"
-_CHINESE_SPACE = re.compile(rf"(?<={_CHINESE}) (?={_CHINESE})")
-_HAS_CHINESE = re.compile(_CHINESE)
+_CHINESE_SPACE = re.compile(rf"(?<={HAN.pattern}) (?={HAN.pattern})")
 _JOINT = re.compile(r"[-/–—’']+")
 _ARTICLE = re.compile(r"^(an?|the) ")
 _KIND = re.compile(r"(类型|类别|种类|类)$")
@@ -48,7 +48,7 @@ def merge_key(label: str) -> str:
     (True, True)
     """
     words = normalise(label).casefold()
-    if _HAS_CHINESE.search(words):
+    if HAN.search(words):
         plain = words.replace("的", "")
         stem = _KIND.sub("", plain)
         return stem if len(stem) > 1 else plain or words

@@ -20,13 +20,12 @@ from seqgpt.errors import DataError, did_you_mean
 from seqgpt.synth.alignment import find_mention
 from seqgpt.synth.config import TextsConfig
 from seqgpt.synth.near_duplicates import NearDuplicates
-from seqgpt.texts import half_surrogate
+from seqgpt.texts import HAN, half_surrogate
 
 _READABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".conll")
 _TEXT_FILES = (".txt", ".md")
 _LONG = 24  # bytes of a line that is a text by itself, as in the guard of mixtures
 _ENDS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])"))
-_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LETTER = re.compile(r"[^\W\d_]")
 _CHINESE_SHARE, _LATIN_SHARE = 0.3, 0.9
@@ -107,7 +106,7 @@ def language_of(text: str) -> str:
     >>> language_of("He sings."), language_of("他唱歌。"), language_of("Он поёт.")
     ('en', 'zh', '')
     """
-    letters, chinese = len(_LETTER.findall(text)), len(_CHINESE.findall(text))
+    letters, chinese = len(_LETTER.findall(text)), len(HAN.findall(text))
     latin = len(_LATIN.findall(text))
     if not letters or chinese + latin < _LATIN_SHARE * letters:
         return ""

@@ -16,8 +16,7 @@ from tests.training.conftest import make_model
 
 @pytest.fixture
 def bitsandbytes(recwarn):
-    if nf4.find_spec("bitsandbytes") is None:
-        pytest.skip("bitsandbytes is not installed: pip install 'seqgpt[quantize]'")
+    """What the package warns of when it is imported is none of ours."""
 
 
 def test_without_the_package(still_model, eight, tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seqgpt.data.schemas.base import Reading, Row, Schema, checked_place, each, string_list
+from seqgpt.data.schemas.spans import spans_of
 from seqgpt.errors import DataError
 from seqgpt.questions import typing_question
-from seqgpt.results import Classification, Extraction, Span
+from seqgpt.results import Classification, Extraction
 from seqgpt.tasks import AtomicTask
 from seqgpt.texts import check_text
 
@@ -24,14 +25,8 @@ def own_classes(row: Row, _: Reading) -> Iterator[Classification]:
 
 def own_types(row: Row, _: Reading) -> Iterator[Extraction]:
     """Read a text with types of its own, and the spans of some of them."""
-    text, given = check_text(row["text"]), row["spans"]
-    if not isinstance(given, list):
-        raise DataError(f"the spans are {given!r}: give a list of {{label, text, start}}.")
-    spans = []
-    for one in given:
-        place = checked_place(one["text"], one["start"], text, f"span of {one['label']!r}")
-        spans.append(Span(one["label"], place["text"], place["start"], place["start"] + len(place["text"])))
-    yield Extraction.of(text, AtomicTask.extract(_asked(row)), spans)
+    text = check_text(row["text"])
+    yield Extraction.of(text, AtomicTask.extract(_asked(row)), spans_of(row, text))
 
 
 def own_types_of_a_mention(row: Row, _: Reading) -> Iterator[Classification]:

@@ -25,16 +25,25 @@ def tagged_tokens(row: Row, reading: Reading) -> Iterator[Extraction]:
 
 def span_list(row: Row, reading: Reading) -> Iterator[Extraction]:
     """Read a text with its spans, which may nest and overlap."""
-    text, given = check_text(row["text"]), row["spans"]
+    text = check_text(row["text"])
+    spans = (replace(span, label=reading.name(span.label)) for span in spans_of(row, text))
+    yield Extraction.of(text, AtomicTask.extract(reading.words), tuple(dict.fromkeys(spans)))
+
+
+def spans_of(row: Row, text: str) -> list[Span]:
+    """Return the spans that a row lists, under the labels that it gives them.
+
+    Raises:
+        DataError: If they are no list, or one does not stand where it says.
+    """
+    given = row["spans"]
     if not isinstance(given, list):
         raise DataError(f"the spans are {given!r}: give a list of {{label, text, start}}.")
     spans = []
     for span in given:
         place = checked_place(span["text"], span["start"], text, f"span of {span['label']!r}")
-        spans.append(
-            Span(reading.name(span["label"]), place["text"], place["start"], place["start"] + len(place["text"]))
-        )
-    yield Extraction.of(text, AtomicTask.extract(reading.words), tuple(dict.fromkeys(spans)))
+        spans.append(Span(span["label"], place["text"], place["start"], place["start"] + len(place["text"])))
+    return spans
 
 
 def types_of_spans(extraction: Extraction, reading: Reading) -> Iterator[Classification]:

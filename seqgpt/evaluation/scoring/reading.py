@@ -24,8 +24,8 @@ from seqgpt.errors import DataError
 from seqgpt.evaluation.scoring.scores import Score, check_pairs
 from seqgpt.evaluation.scoring.words import split_words
 from seqgpt.results import Extraction
+from seqgpt.texts import HAN
 
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # As CMRC's script has it: neither "…", nor the left single quote, nor most of ASCII is among its signs.
@@ -89,7 +89,7 @@ def _score(gold: Extraction, predicted: Extraction) -> tuple[bool, float]:
 
 def _is_chinese(text: str) -> bool:
     """Tell whether Han characters are more than half of the words of a text."""
-    return 2 * len(_HAN.findall(text)) > len(split_words(text))
+    return 2 * len(HAN.findall(text)) > len(split_words(text))
 
 
 def _normalise(answer: str, chinese: bool) -> str:
