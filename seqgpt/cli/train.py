@@ -42,6 +42,8 @@ def add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    import torch.distributed
+
     from seqgpt.runs.config import load_stages
     from seqgpt.runs.run import dry_run, run_stages
 
@@ -52,6 +54,8 @@ def _train(options: argparse.Namespace) -> None:
             print_line(f"# {name}\n\n{report}")
         return
     run_stages(stages)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # as PyTorch asks of each process before it ends
     print_line(stages[-1].output_dir)
 
 

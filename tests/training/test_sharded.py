@@ -2,6 +2,9 @@
 
 accelerate shares weights out on GPUs only. Here it is told that two processes on a CPU had some, so that everything
 after that is as it would be: sharding, checkpoints, evaluation, saving.
+
+The scripts leave by ``os._exit``: threads of gloo outlive its group where a model was shared out, and may abort a
+process that is done while its interpreter ends (https://github.com/pytorch/pytorch/pull/179291).
 """
 
 import json
@@ -53,8 +56,7 @@ if processes > 1:
     torch.distributed.all_reduce(loss.detach())
 if rank == 0:
     torch.save({"loss": loss.detach(), "gradients": gradients}, sys.argv[1])
-if processes > 1:
-    torch.distributed.destroy_process_group()
+os._exit(0)
 """
 RUN = """\
 import json, os, sys
@@ -103,8 +105,7 @@ if trainer.is_world_process_zero():
     found["scores"] = [entry["eval_score"] for entry in entries if "eval_score" in entry]
     with open(directory + "/found.json", "w") as file:
         json.dump(found, file)
-if processes > 1:
-    torch.distributed.destroy_process_group()
+os._exit(0)
 """
 
 
