@@ -127,6 +127,8 @@ class Asking:
                 self.retried[error.reason] += 1
                 if error.wait_s is not None:
                     self._pace.pause(error.wait_s)
+                    if self._bar is not None:
+                        self._bar.set_postfix_str(f"waits {error.wait_s:.0f} s, as the teacher asks ({error.reason})")
                 wait = min(teacher.backoff_s * 2**attempt, _LONGEST_WAIT_S) * random.uniform(0.5, 1)  # noqa: S311
                 await asyncio.sleep(max(wait, error.wait_s or 0.0))
             else:
@@ -155,8 +157,8 @@ class Asking:
             self.failed["refused"] += 1
             if self.failed["refused"] == _MOST_REFUSED:
                 raise TeacherError(
-                    f"{self._config.teacher.url} refuses every request ({answer.content}): correct teacher.parameters "
-                    "or teacher.answers."
+                    f"{self._config.teacher.url} refuses every request ({answer.content}): correct teacher.model, "
+                    "teacher.parameters or teacher.answers."
                 )
             return
         said = answer.prompt_tokens is not None and answer.completion_tokens is not None

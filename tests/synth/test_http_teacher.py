@@ -75,8 +75,8 @@ def test_answers_that_no_form_holds(make):
     assert written(plain.output_dir) == written(make("fenced").output_dir)
 
 
-def test_no_request_is_asked_before_the_server_wants_to_be_left_alone_no_longer(make, monkeypatch):
-    """Of all that are asked: what was slept is what a request waited, the others included."""
+def test_no_request_is_asked_before_the_server_wants_to_be_left_alone_no_longer(make, monkeypatch, capsys):
+    """Of all that are asked: what was slept is what a request waited, the others included. And it is said."""
     slept, calls, sleep = [], [], asyncio.sleep
 
     async def note(seconds, *rest):
@@ -90,7 +90,8 @@ def test_no_request_is_asked_before_the_server_wants_to_be_left_alone_no_longer(
         return scripted_answer(messages)
 
     monkeypatch.setattr(asyncio, "sleep", note)
-    synthesize(make(concurrency=2, limit=4), teacher=ScriptedTeacher(busy_once), progress=False)
+    synthesize(make(concurrency=2, limit=4), teacher=ScriptedTeacher(busy_once))
+    assert "waits 70 s, as the teacher asks (status 429)" in capsys.readouterr().err
     assert sum(seconds > 69 for seconds in slept) >= 2
     assert len(calls) == 13
 
@@ -144,7 +145,7 @@ def test_a_url_that_is_none(make):
 
 def test_a_server_that_refuses_everything(make):
     with serve(refuses="role") as server:
-        with pytest.raises(TeacherError, match=r"refuses every request \(status 400: refused.*correct teacher\.param"):
+        with pytest.raises(TeacherError, match=r"refuses every request \(status 400: refused.*correct teacher\.model"):
             synthesize(make(url=server.url), progress=False)
         server.behaviour.refuses = ""
         assert synthesize(make(url=server.url, limit=4), progress=False).requests == 12
