@@ -45,11 +45,12 @@ if [ ! -e "$WORK/language_model/decayed/model.safetensors" ]; then
     "${language_model[@]}" --decay "$DECAY_STEPS"
 fi
 
-if [ ! -e "$WORK/stages/finetune/metrics.json" ]; then
+last=$WORK/stages/finetune_again
+if [ ! -e "$last/metrics.json" ]; then
     "$PYTHON" -m seqgpt train bundled output_dir="$WORK/stages" model.path="$WORK/language_model/decayed" "$@"
 fi
 
-"$PYTHON" scripts/bundled/pack.py --model "$WORK/stages/finetune" --output "$PACKAGE"
+"$PYTHON" scripts/bundled/pack.py --model "$last" --output "$PACKAGE"
 
 evaluate=("$PYTHON" -m seqgpt evaluate --model "$PACKAGE")
 "${evaluate[@]}" --suite in_domain ${LIMIT:+--limit "$LIMIT"} --output "$WORK/evaluations/in_domain"

@@ -22,8 +22,9 @@ from huggingface_hub import ModelCardData
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from seqgpt.configs import config_dir
 from seqgpt.data.mixture import find_sources
-from seqgpt.data.mixture_config import load_mixture_config
+from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.recipe import list_recipes, load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.data.source import split_source
@@ -32,10 +33,10 @@ from seqgpt.evaluation.scoring import find_mistakes
 from seqgpt.evaluation.tables import LANGUAGES, family_table, headline_table, percent, to_table
 from seqgpt.model import SeqGPT
 from seqgpt.results import Classification, Result
+from seqgpt.runs.config import load_stages
 from seqgpt.training.checkpoints import STATE_FILE, last_checkpoint, step_of
 
 CARD, CURVES = "README.md", "curves.png"
-STAGES = {"pretrain": "bundled_fine_grained", "finetune": "bundled"}
 
 _FAILURES = 8
 _USE = """\
@@ -50,6 +51,13 @@ your own (`seqgpt.tune`): short English and Chinese texts, labels in everyday wo
 the level of the tables below; labels that are new to it, it often gets wrong. Look at the probabilities, and tune it on
 your own examples before you rely on it. Not for decisions about people; not for long documents, other languages, or
 questions that need knowledge or reasoning: of those it answers little better than chance."""
+
+
+@cache
+def mixtures() -> dict[str, MixtureConfig]:
+    """Return what each stage is trained on, by its name, in order."""
+    stages = load_stages(config_dir() / "train" / "bundled.yaml")
+    return {Path(stage.output_dir).name: stage.mixture for stage in stages if stage.mixture is not None}
 
 
 def history(folder: Path) -> list[dict[str, Any]]:
@@ -85,8 +93,8 @@ def text_table(sources: Iterable[dict[str, Any]]) -> str:
 def data_table() -> str:
     """Return the data sets with the stages in which they are, and their licences."""
     stages: dict[str, list[str]] = {}
-    for stage, mixture in STAGES.items():
-        for source in find_sources(load_mixture_config(mixture)):
+    for stage, mixture in mixtures().items():
+        for source in find_sources(mixture):
             of = stages.setdefault(split_source(source)[0].name, [])
             if stage not in of:
                 of.append(stage)
@@ -123,11 +131,9 @@ def in_mixture(evaluation: Evaluation, *, used: bool) -> Evaluation:
 
 @cache
 def trained_on() -> frozenset[str]:
-    """Return the names of the data sets of both stages."""
+    """Return the names of the data sets of all stages."""
     return frozenset(
-        split_source(source)[0].name
-        for mixture in STAGES.values()
-        for source in find_sources(load_mixture_config(mixture))
+        split_source(source)[0].name for mixture in mixtures().values() for source in find_sources(mixture)
     )
 
 
@@ -192,15 +198,11 @@ def main() -> None:
     evaluated = {
         name: open_evaluation(work / "evaluations" / name) for name in ("in_domain", "zero_shot_en", "zero_shot_zh")
     }
-    runs = {
-        "language model": history(language_model),
-        "stage 1": history(stages / "pretrain"),
-        "stage 2": history(stages / "finetune"),
-    }
-    draw_curves(runs, folder / CURVES)
+    runs = {"language_model": language_model} | {name: stages / name for name in mixtures()}
+    draw_curves({name: history(run) for name, run in runs.items()}, folder / CURVES)
     texts = json.loads((work / "tokens" / "sources.json").read_text(encoding="utf-8"))
-    folders = (language_model, language_model / "decayed", stages / "pretrain", stages / "finetune")
-    constant, falling, first, second = (step_of(last_checkpoint(folder) or folder) for folder in folders)
+    steps = {name: step_of(last_checkpoint(run) or run) for name, run in runs.items()}
+    constant, falling = steps.pop("language_model"), step_of(last_checkpoint(language_model / "decayed") or work)
     times = speed(folder)
     size = sum(file.stat().st_size for file in folder.iterdir() if file.name not in (CARD, CURVES))
     head = ModelCardData(
@@ -254,9 +256,10 @@ def main() -> None:
         failures(model),
         "## How it was trained",
         f"As a language model for {constant + falling:,} steps, the learning rate falling in the last "
-        f"{falling:,}; stage 1, fine-grained labels and what models labelled, {first:,} steps; stage 2, the mixture of "
-        f"all data sets, {second:,} steps. All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
-        f"![Loss of the language model and of both stages]({CURVES})",
+        f"{falling:,}; then "
+        + ", ".join(f"{count:,} steps of `{name}`" for name, count in steps.items())
+        + ". All settings: `configs/train/bundled.yaml`, `scripts/bundled/model.json`.",
+        f"![Loss of the language model and of the stages]({CURVES})",
         "## Data sets",
         "Held-out sets were not used, nor what forbids commercial use, derived works, or any use but research. "
         "Of many sets no licence is known: nothing that is known forbids them. Whether licences of data bind a model "
