@@ -231,6 +231,7 @@ def test_a_hundred_thousand_spans_are_made_flat_at_once():
     assert time.process_time() - began < 5  # below 1; minutes if quadratic
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["extract", "classify"])
 def test_results_of_a_hundred_thousand_labels_are_made_and_written_at_once(kind):
     labels = [f"label {i}" for i in range(100_000)]

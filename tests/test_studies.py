@@ -204,6 +204,7 @@ def test_a_form_is_known_within_only(model, tmp_path):
         SeqGPT.from_pretrained(tmp_path / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("name", list_configs("studies"))
 def test_shipped_studies(name, large, tmp_path):
@@ -286,6 +287,7 @@ def test_a_variant_says_otherwise_than_all(tmp_path):
     assert large.variants[0].stages[0].training["max_steps"] == 2
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     study = load_study(write(tmp_path / "small.yaml"))
     folder = tmp_path / "out"

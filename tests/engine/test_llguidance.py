@@ -100,6 +100,7 @@ def test_allowed_tokens_are_llguidance_s_for_any_text(style, text, seed, vocabul
     walk(text, vocabularies[style], oracles[style], random.Random(seed))  # noqa: S311
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 def test_allowed_tokens_are_llguidance_s_in_thousands_of_states(style, vocabularies, oracles):
     dice = random.Random(0)  # noqa: S311

@@ -28,6 +28,7 @@ def full_at(monkeypatch, place, name, nth, error):
     monkeypatch.setattr(place, name, fails)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "name", "nth", "error"),
     [

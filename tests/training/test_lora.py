@@ -59,6 +59,7 @@ def test_an_adapter_learns_eight_examples_by_heart(tied, base, eight, arguments,
     assert same(weights(model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eight_bits", [False, True])
 @pytest.mark.parametrize("tied", [True, False])
 def test_interrupted_and_resumed_is_uninterrupted(tied, eight_bits, base, eight, arguments, tmp_path):
@@ -173,6 +174,7 @@ def config(base, eight, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eight_bits", [False, True])
 def test_a_killed_run_goes_on_where_it_was(eight_bits, config, kill, tmp_path, capfd):
     wanted = config(lora=LoraRun(r=4, dropout=0.1, quantize="int8" if eight_bits else None))

@@ -46,6 +46,7 @@ def epoch(training_set, number, workers):
     return [plain(encoded) for batch in loader for encoded in batch]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 def test_workers_make_no_difference(files, still_model):
     training_set = mixed(files, still_model, examples=24)
@@ -102,6 +103,7 @@ def config_file(tmp_path, files, **mixture):
     return load_run_config(path)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_mixture_is_resumed_exactly(files, tmp_path):
     config = config_file(tmp_path, files)
     whole = run_training(config)

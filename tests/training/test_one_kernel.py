@@ -22,6 +22,7 @@ def trained(packing, arguments, examples, folder, *, lora=False, **given):
     return model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [

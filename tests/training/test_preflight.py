@@ -37,6 +37,7 @@ def watched(*given, **named):
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"batch_tokens": 200}, {"row_tokens": 0}, {"gradient_accumulation_steps": 2}])
 @pytest.mark.parametrize("config", [{}, {"model_type": "bloom", "hidden_size": 64, "n_layer": 2, "n_head": 2}])
 def test_it_says_what_training_does(eight, arguments, given, config):
@@ -180,6 +181,7 @@ def test_a_dry_run_leaves_nothing(tmp_path, capsys):
     assert "| mine | 30 |" in printed
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_what_a_dry_run_says(tmp_path):
     stages = write_stages(tmp_path)
     said = dict(dry_run(stages))

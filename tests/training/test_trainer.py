@@ -53,6 +53,7 @@ def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tm
     assert not any((tmp_path / "run").glob("*.pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stop", "workers"), [(3, 0), (4, 0), (3, 1)])
 def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, stop, workers):
     """Epochs have two steps, so step 3 is in the middle of one, where accelerate does not tell which it is.
@@ -103,6 +104,7 @@ def test_gradient_accumulation_is_one_large_batch(eight, arguments, tmp_path):
     assert same(models[0], models[2], 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_tokens", [None, 150])
 @pytest.mark.parametrize("family", ["qwen3", "bloom"])
 def test_activation_checkpointing_changes_nothing(family, batch_tokens, eight, arguments, tmp_path):
@@ -142,6 +144,7 @@ def test_batches_by_tokens_accumulate(eight, arguments, tmp_path):
     assert same(*models, 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", [False, True])
 def test_bfloat16_learns_what_float32_does(lora, eight, arguments, tmp_path):
     make_model().save_pretrained(tmp_path / "base")
@@ -367,6 +370,7 @@ def test_long_label_sets_that_sampling_makes_short_enough(still_model, arguments
         Trainer(still_model, arguments(max_labels=200), [Example.from_dict(record)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("described", [False, True])
 @pytest.mark.parametrize("kind", ["extract", "classify"])
 def test_the_longest_labels_of_all_epochs_are_counted(still_model, arguments, kind, described):
