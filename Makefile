@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test slow lint types layers install clean
 
-demo: $(INSTALLED)  ## train on the bundled examples and show predictions on the held-out ones
+demo: $(INSTALLED)  ## show the model that comes with the library, and tune it before your eyes
 	$(BIN)/python scripts/demo.py
 
 # One thread each: as many tests run beside each other as there are cores.

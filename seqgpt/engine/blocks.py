@@ -9,7 +9,7 @@ architectures pass on the arguments that they do not know. Without blocks it is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,27 +23,19 @@ ATTENTION = "seqgpt"
 """The name under which transformers knows this attention function."""
 
 
-class Block(NamedTuple):
-    """A part of a row, and which of its tokens see which: an additive mask [1, 1, N, N] over its N tokens."""
+def masks_of(batch: TreeBatch, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Return of each block of trees that are laid out end to end which of its N tokens see which.
 
-    start: int
-    mask: Tensor
-
-
-def blocks_of(batch: TreeBatch, dtype: torch.dtype, device: torch.device) -> list[Block]:
-    """Return the blocks of trees that are laid out end to end."""
-    return [
-        Block(start, additive(visible(node, [root, stem], node, 0), dtype))
-        for start, (node, root, stem) in _parts(batch, device)
-    ]
+    These are additive masks [1, 1, N, N].
+    """
+    return [additive(visible(node, [root, stem], node, 0), dtype) for node, root, stem in _parts(batch, device)]
 
 
-def _parts(batch: TreeBatch, device: torch.device) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    columns = [numbers.to(device) for numbers in (batch.node, batch.root, batch.stem)]
-    start = 0
-    for length in batch.blocks:
-        yield start, tuple(numbers[:, start : start + length] for numbers in columns)
-        start += length
+def _parts(batch: TreeBatch, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
+    columns = (
+        torch.split(numbers.to(device), list(batch.blocks), dim=1) for numbers in (batch.node, batch.root, batch.stem)
+    )
+    return zip(*columns, strict=True)
 
 
 def block_attention(
@@ -52,7 +44,7 @@ def block_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    tree_blocks: Sequence[Block] | None = None,
+    tree_masks: Sequence[Tensor] | None = None,
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Compute attention as transformers wants it, for queries, keys and values [B, H, T, D].
@@ -63,20 +55,25 @@ def block_attention(
         key: Keys; perhaps of fewer heads.
         value: Values.
         attention_mask: As ``sdpa`` takes it; not used with blocks.
-        tree_blocks: The blocks of the only row; None if there are none.
+        tree_masks: What the tokens of each block of the only row see; None if there are no blocks.
         options: As ``sdpa`` takes them.
 
     Returns:
         [B, T, H, D], and None.
     """
-    if tree_blocks is None:
+    if tree_masks is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    outputs = []
-    for start, mask in tree_blocks:
-        part = slice(start, start + mask.shape[-1])
-        within = query[:, :, part], key[:, :, part], value[:, :, part]
-        outputs.append(sdpa_attention_forward(module, *within, attention_mask=mask.to(query.dtype), **options)[0])
-    return torch.cat(outputs, dim=1), None
+    # On a CPU the kernel takes longer in bfloat16: backward, two to three times (docs/experiments.md).
+    number = torch.float32 if query.device.type == "cpu" else query.dtype
+    lengths = [mask.shape[-1] for mask in tree_masks]
+    # Backward, a split costs as much as the row is long; each of as many slices would.
+    queries, keys, values = (torch.split(states.to(number), lengths, dim=2) for states in (query, key, value))
+    with torch.autocast(query.device.type, enabled=False):
+        outputs = [
+            sdpa_attention_forward(module, q, k, v, mask.to(number), **options)[0]
+            for q, k, v, mask in zip(queries, keys, values, tree_masks, strict=True)
+        ]
+    return torch.cat(outputs, dim=1).to(value.dtype), None
 
 
 AttentionInterface.register(ATTENTION, block_attention)

@@ -9,7 +9,8 @@ never wrong.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
@@ -85,14 +86,16 @@ class TreeForward:
         """The device of the model."""
         return self.model.device
 
-    def batch(self, trees: Sequence[Tree], *, row_tokens: int = 0, share_stems: bool = False) -> TreeBatch:
+    def batch(
+        self, trees: Sequence[Tree], *, row_tokens: int = 0, share_stems: bool = False, fill: bool = True
+    ) -> TreeBatch:
         """Lay trees out as the layout wants them; in ``"rows"`` each branch becomes a tree of its own, in order."""
         if self.layout == "rows":
             batch = lay_out([single for tree in trees for single in tree.split()], pad_left=True)
             rows = iter(batch.places)
             batch.places = [[place for _ in tree.branches for place in next(rows)] for tree in trees]
             return batch
-        return lay_out(trees, row_tokens=row_tokens, share_stems=share_stems)
+        return lay_out(trees, row_tokens=row_tokens, share_stems=share_stems, fill=fill)
 
     def pack(self) -> str:
         """Lay batches of training out in one row without padding from now on, if the model computes that exactly.
@@ -143,13 +146,35 @@ class TreeForward:
 
     def training_batch(self, trees: Sequence[Tree], row_tokens: int) -> TreeBatch:
         """Lay trees out to train on them: prompts share their stems, and rows are joined if the model packs."""
-        return self.packed(self.batch(trees, row_tokens=row_tokens, share_stems=True))
+        return self.packed(self.batch(trees, row_tokens=row_tokens, share_stems=True, fill=not self.packs))
 
     def packed(self, batch: TreeBatch) -> TreeBatch:
         """Return a batch as the model packs it: its rows joined to one, or as it is."""
         if not self.packs:
             return batch
         return join_rows(batch, multiple_of=flex.TILE if self._packing == "flex" else 1)
+
+    @contextmanager
+    def only(self, tokens: Tensor) -> Iterator[bool]:
+        """Let the model compute the logits of some tokens alone, wherever it is called from.
+
+        Those of all are a large part of a small model, and of the memory of one with a large vocabulary.
+
+        Args:
+            tokens: [U] the tokens, on the model's device.
+
+        Yields:
+            Whether it does, which takes plain output embeddings: else logits are of the whole vocabulary.
+        """
+        if not self._has_plain_head:
+            yield False
+            return
+        head = self._head
+        head.forward = lambda hidden: linear(hidden, head.weight[tokens])
+        try:
+            yield True
+        finally:
+            del head.forward
 
     def start(self, batch: TreeBatch, keep: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Stepper]:
         """Run the first pass.
@@ -176,7 +201,7 @@ class TreeForward:
             }
             if self._packing == "flex":
                 return {**arguments, "tree_mask": flex.mask_of(batch, self.device)}
-            return {**arguments, "tree_blocks": blocks.blocks_of(batch, self.model.dtype, self.device)}
+            return {**arguments, "tree_masks": blocks.masks_of(batch, self.model.dtype, self.device)}
         return self.arguments(ids, positions, node, [batch.root, batch.stem], node, positions)
 
     def arguments(

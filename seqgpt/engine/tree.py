@@ -79,7 +79,12 @@ class TreeBatch:
 
 
 def lay_out(
-    trees: Sequence[Tree], *, row_tokens: int = 0, share_stems: bool = False, pad_left: bool = False
+    trees: Sequence[Tree],
+    *,
+    row_tokens: int = 0,
+    share_stems: bool = False,
+    pad_left: bool = False,
+    fill: bool = True,
 ) -> TreeBatch:
     """Lay trees out in rows.
 
@@ -88,11 +93,14 @@ def lay_out(
         row_tokens: Trees share a row up to this length; 0 gives every tree, or stem, a row of its own.
         share_stems: Read what prompts have in common at their beginning once.
         pad_left: Pad rows at their beginning, not at their end.
+        fill: Where one tree is longer than ``row_tokens``, let trees share rows up to its length, for all rows are
+            padded to that; not worth it if they are joined, where attention costs with the square of each.
     """
     rows: list[list[tuple[int, int, int, int, int]]] = []  # id, position, node, root and stem of each token
     places: list[list[Place]] = [[] for _ in trees]
     groups = _groups(trees, row_tokens) if share_stems else [_Group([i], 0) for i in range(len(trees))]
-    for members in _rows([group.tokens(trees) for group in groups], row_tokens):
+    lengths = [group.tokens(trees) for group in groups]
+    for members in _rows(lengths, max(row_tokens, *lengths) if row_tokens and fill else row_tokens):
         row: list[tuple[int, int, int, int, int]] = []
         node = 0
         for group in (groups[i] for i in members):
@@ -201,7 +209,7 @@ def _common(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _rows(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
-    """Assign groups by their lengths to rows, first fit, longest first; a row is at least as long as the longest."""
+    """Assign groups by their lengths to rows, first fit, longest first; what is longer has a row of its own."""
     if not row_tokens:
         return [[i] for i in range(len(lengths))]
     rows: list[list[int]] = []
@@ -210,7 +218,7 @@ def _rows(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
         row = next((r for r, left in enumerate(room) if left >= lengths[index]), None)
         if row is None:
             rows.append([])
-            room.append(max(row_tokens, *lengths))
+            room.append(max(row_tokens, lengths[index]))
             row = len(rows) - 1
         rows[row].append(index)
         room[row] -= lengths[index]

@@ -62,6 +62,19 @@ def collate(examples: Sequence[Encoded], forward: TreeForward, row_tokens: int) 
     }
 
 
+def tokens_of(options: Tensor, none: int) -> tuple[Tensor, Tensor, int]:
+    """Return the tokens of which the loss needs logits, [U], and the options and *none* as numbers among these.
+
+    Args:
+        options: [N, K] token ids, padded with -1, as the numbers are.
+        none: Token id of *none*.
+    """
+    every = torch.cat([options.flatten(), options.new_tensor([none, NO_OPTION])])
+    tokens: Tensor = torch.unique(every)[1:]  # the first is padding
+    among = torch.searchsorted(tokens, options).masked_fill(options == NO_OPTION, NO_OPTION)
+    return tokens, among, int(torch.searchsorted(tokens, none))
+
+
 def answer_loss(logits: Tensor, options: Tensor, right: Tensor, one_of: Tensor, weight: Tensor, none: int) -> Tensor:
     """Return the negative log-likelihood of each answer, as prediction reads them: [N].
 

@@ -26,7 +26,7 @@ from seqgpt.templates.marks import NONE
 from seqgpt.training.arguments import TrainingArguments
 from seqgpt.training.batches import make_batches
 from seqgpt.training.checkpoints import clear_saving, last_checkpoint, saved_or_told
-from seqgpt.training.collate import answer_loss, collate
+from seqgpt.training.collate import answer_loss, collate, tokens_of
 from seqgpt.training.curves import CURVES_FILE, draw_curves
 from seqgpt.training.digest import digest_examples
 from seqgpt.training.encode import Encoded
@@ -341,12 +341,15 @@ class Trainer(ResumableTrainer):
 
     def answer_losses(self, model: torch.nn.Module, inputs: dict[str, Any]) -> tuple[torch.Tensor, Any]:
         """Run the trees of a batch and return the loss of each of its N answers, [N], and what the model put out."""
-        arguments = self.seqgpt.forward.inputs(inputs["batch"])
-        outputs = model(**arguments, logits_to_keep=inputs["keep"], use_cache=False)
-        # [N, V]; a model that does not know logits_to_keep gives [B, T, V].
-        logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
-        none = self.seqgpt.vocabulary.mark(NONE)
+        forward, none = self.seqgpt.forward, self.seqgpt.vocabulary.mark(NONE)
         options, right, one_of, weight = (inputs[key] for key in ("options", "right", "one_of", "weight"))
+        tokens, options_among, none_among = tokens_of(options, none)
+        with forward.only(tokens) as alone:
+            outputs = model(**forward.inputs(inputs["batch"]), logits_to_keep=inputs["keep"], use_cache=False)
+        # [N, U]; a model that does not know logits_to_keep gives [B, T, U].
+        logits = outputs.logits if outputs.logits.dim() == 2 else outputs.logits[inputs["keep"]]
+        if alone:
+            options, none = options_among, none_among
         return answer_loss(logits, options, right, one_of, weight, none), outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -44,6 +44,11 @@ def test_rows_are_as_long_as_the_longest_tree():
     assert batch.input_ids.tolist() == [[10, 11, 12, 13, 14], [20, 21, 20, 21, 0]]
 
 
+def test_rows_that_will_be_joined_are_not_filled_up_to_the_longest_tree():
+    batch = lay_out([A, B, B], row_tokens=2, fill=False)
+    assert batch.input_ids.tolist() == [[10, 11, 12, 13, 14], [20, 21, 0, 0, 0], [20, 21, 0, 0, 0]]
+
+
 def test_prompts_that_begin_alike_share_their_stem():
     one, other = Tree([1, 2, 3, 8], [[4]]), Tree([1, 2, 3, 9], [[5], [6]])
     batch = lay_out([other, one, B], row_tokens=20, share_stems=True)

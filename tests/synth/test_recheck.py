@@ -40,6 +40,7 @@ def test_which_sets_models_labelled():
 
 
 @pytest.mark.shared
+@pytest.mark.slow
 def test_nearly_all_spans_of_a_real_set_are_found_again():
     found = recheck("gliner_sample_free_types")
     assert found.spans == 236

@@ -13,7 +13,7 @@ from seqgpt.data.sample import load_sample
 from seqgpt.engine.forward import TreeForward
 from seqgpt.examples import Example
 from seqgpt.templates.marks import NONE
-from seqgpt.training.collate import NO_OPTION, answer_loss, collate
+from seqgpt.training.collate import NO_OPTION, answer_loss, collate, tokens_of
 from seqgpt.training.encode import Target, encode
 from tests.strategies import quick
 from tests.training.conftest import EIGHT
@@ -125,6 +125,37 @@ def test_answer_loss_is_brute_force(n, vocabulary, seed):
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), abs=1e-4)
     loss.backward()
     assert logits.grad.isfinite().all()
+
+
+def test_the_logits_of_options_are_enough(model, encoded):
+    """The same loss and the same gradients as with those of the whole vocabulary, which come back after it."""
+    forward, none = TreeForward(model.model), model.vocabulary.mark(NONE)
+    inputs = collate(encoded, forward, 300)
+    options, *asked = (inputs[key] for key in ("options", "right", "one_of", "weight"))
+    tokens, among, none_among = tokens_of(options, none)
+    assert tokens[none_among] == none
+    assert tokens[among[options != NO_OPTION]].equal(options[options != NO_OPTION])
+
+    def learn(options, none):
+        arguments = forward.inputs(inputs["batch"])
+        logits = model.model(**arguments, logits_to_keep=inputs["keep"], use_cache=False).logits
+        loss = answer_loss(logits, options, *asked, none).sum()
+        return logits.shape[1], loss, torch.autograd.grad(loss, list(model.model.parameters()))
+
+    with forward.only(tokens) as alone:
+        assert alone
+        width, loss, gradients = learn(among, none_among)
+    whole, expected, right = learn(options, none)
+    assert width == len(tokens) < whole == len(model.tokenizer)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradients, right, rtol=1e-4, atol=1e-4)
+
+
+def test_where_logits_are_more_than_a_product_all_are_computed(model, encoded, monkeypatch):
+    monkeypatch.setattr(TreeForward, "_head_is_plain", lambda _: False)
+    with TreeForward(model.model).only(torch.tensor([1, 2])) as alone:
+        assert not alone
+        assert model.model(input_ids=torch.tensor([[3]])).logits.shape[-1] == len(model.tokenizer)
 
 
 def test_answer_loss_of_half_precision_is_summed_in_full():
