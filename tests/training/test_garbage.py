@@ -21,14 +21,15 @@ def unfrozen():
 def test_afterwards_all_is_as_before(unfrozen, theirs):
     if theirs:
         gc.freeze()
-    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    thresholds = gc.get_threshold()
     context = few_collections()
     context.__enter__()
     assert gc.get_freeze_count() > 1000
     assert gc.get_threshold()[0] > thresholds[0]
     error = ZeroDivisionError()
     assert not context.__exit__(type(error), error, None)
-    assert (gc.get_threshold(), gc.get_freeze_count()) == (thresholds, frozen)
+    assert gc.get_threshold() == thresholds
+    assert (gc.get_freeze_count() > 0) == theirs  # how many depends on what else ended meanwhile
 
 
 def test_cycles_are_still_collected_meanwhile():
