@@ -167,6 +167,7 @@ class Trainer(ResumableTrainer):
             checkpoint = str(last)
         if checkpoint is None and not self.owns_output_dir:
             check_empty(directory)
+        self.accelerator.wait_for_everyone()  # no process looks into what the first one writes next
         self._throughput.restart()
         with run_lock(directory, taken=self.is_world_process_zero() and not self.owns_output_dir):
             if self.args.should_save:

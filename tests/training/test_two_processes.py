@@ -13,7 +13,7 @@ from tests.training.conftest import make_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN = """\
-import json, os, sys
+import json, os, sys, time
 from seqgpt import SeqGPT, Trainer
 from seqgpt.data.sample import load_sample
 from seqgpt.training.arguments import TrainingArguments
@@ -37,6 +37,7 @@ if lora:
     model = SeqGPT.from_pretrained(os.environ["BASE"]).add_lora(r=4)
 examples = load_sample("train")[:count]
 trainer = Trainer(model, args, {"a": examples[:8], "b": examples[8:]})
+time.sleep(3 * int(os.environ.get("RANK", 0)))  # the first writes nothing before the other has looked
 trainer.train()
 if trainer.is_world_process_zero():
     entries = [entry for entry in trainer.state.log_history if "loss" in entry]
