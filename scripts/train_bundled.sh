@@ -45,7 +45,7 @@ if [ ! -e "$WORK/language_model/decayed/model.safetensors" ]; then
     "${language_model[@]}" --decay "$DECAY_STEPS"
 fi
 
-last=$WORK/stages/finetune_again
+last=$WORK/stages/finetune_last
 if [ ! -e "$last/metrics.json" ]; then
     "$PYTHON" -m seqgpt train bundled output_dir="$WORK/stages" model.path="$WORK/language_model/decayed" "$@"
 fi

@@ -36,6 +36,7 @@ class Member:
         licence: As stated by its source.
         kept: The numbers of its examples that may be trained on; int64.
         texts: The hashes of the texts of all its examples; uint64.
+        text_bytes: How long the texts of the kept examples are together, in UTF-8.
         leaked: How many were left out because a held-out test has their text.
         too_long: How many were left out because the model cannot read them.
         bad_rows: The rows that gave no example.
@@ -47,6 +48,7 @@ class Member:
     licence: str
     kept: np.ndarray
     texts: np.ndarray
+    text_bytes: int
     leaked: int
     too_long: int
     bad_rows: BadRows
@@ -163,11 +165,14 @@ def build_mixture(
         fits = readable(source) if readable else np.ones(len(index), dtype=bool)
         kept = np.flatnonzero(~leaks & fits)
         left_out = int(leaks.sum()), int((~fits).sum()), index.bad_rows
-        members.append(Member(source, path, licence, kept, index.hashes, *left_out))
-    counts = _share(config, {member.path: len(member.kept) for member in members if len(member.kept)}, members)
+        text_bytes = int(index.sizes[kept].sum())
+        members.append(Member(source, path, licence, kept, index.hashes, text_bytes, *left_out))
+    counts = _counts(config, [member for member in members if len(member.kept)])
     mixture = Mixture(tuple(replace(member, count=counts.get(member.path, 0)) for member in members), held_out)
     if not len(mixture):
-        raise ConfigError("an epoch of the mixture has no examples: give more examples or a larger max_epochs.")
+        raise ConfigError(
+            "an epoch of the mixture has no examples: give more examples (or text_bytes) or a larger max_epochs."
+        )
     return mixture
 
 
@@ -211,10 +216,20 @@ def left_out(mixture: Mixture) -> list[str]:
     return [total, *(f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count)]
 
 
+def _counts(config: MixtureConfig, members: Sequence[Member]) -> dict[allocation.Path, int]:
+    """Return how many examples each member gives to an epoch; none of them is empty."""
+    if not config.text_bytes:
+        return _share(config, {member.path: len(member.kept) for member in members}, config.examples, members)
+    sizes = {member.path: max(member.text_bytes, 1) for member in members}
+    shares = _share(config, sizes, config.text_bytes, members)
+    examples = {member.path: len(member.kept) for member in members}
+    return {path: share * examples[path] // sizes[path] for path, share in shares.items()}
+
+
 def _share(
-    config: MixtureConfig, sizes: dict[allocation.Path, int], members: Sequence[Member]
+    config: MixtureConfig, sizes: dict[allocation.Path, int], budget: int | None, members: Sequence[Member]
 ) -> dict[allocation.Path, int]:
-    budget = config.examples or sum(sizes.values())
+    budget = budget or sum(sizes.values())
     match config.method:
         case "unimax":
             return allocation.unimax(sizes, budget, config.max_epochs)
@@ -225,7 +240,7 @@ def _share(
         case "cap":
             return allocation.capped(sizes, budget, config.cap)
         case "weights":
-            weights = {m.path: config.weights.get(m.source, 0.0) for m in members if m.path in sizes}
+            weights = {m.path: config.weights.get(m.source, 0.0) for m in members}
             return allocation.weighted({path: weight for path, weight in weights.items() if weight}, budget)
 
 

@@ -7,6 +7,7 @@ languages: [zh]             only these
 synthetic: false            without what models labelled
 method: unimax              or proportional, temperature, cap, weights
 examples: 200000            in an epoch; as many as there are, if it is not said
+text_bytes: 10000000        or so many bytes of text, which are then what is shared, and what the cap counts
 max_epochs: 2               unimax: how often an example comes in an epoch, at most
 temperature: 3   cap: 10000   weights: {cluener: 2, trec: 1}     of the other methods
 """
@@ -42,9 +43,12 @@ class MixtureConfig:
         synthetic: With what models labelled.
         method: How the examples are shared among the sources.
         examples: Examples of an epoch; by default as many as there are.
+        text_bytes: Instead: UTF-8 bytes of text of an epoch. Then bytes are what is shared among the sources, and what
+            ``cap`` counts, so that a source of long texts gives fewer examples. (UniMax, too, is stated for the
+            length of texts.)
         max_epochs: ``unimax``: how often an example comes in an epoch, at most.
         temperature: ``temperature``: 1 is proportional, a high one nearly even.
-        cap: ``cap``: no source counts as larger than this.
+        cap: ``cap``: no source counts as larger than this; examples, or bytes where ``text_bytes`` is given.
         weights: ``weights``: the weight of each source; sources that have none are left out.
     """
 
@@ -55,6 +59,7 @@ class MixtureConfig:
     synthetic: bool = True
     method: Method = "unimax"
     examples: int | None = None
+    text_bytes: int | None = None
     max_epochs: float = 2.0
     temperature: float = 3.0
     cap: int = 10_000
@@ -66,10 +71,12 @@ class MixtureConfig:
                 f"unknown method {self.method!r}.{did_you_mean(str(self.method), get_args(Method))} "
                 f"Use one of {', '.join(get_args(Method))}."
             )
-        for name in ("examples", "max_epochs", "temperature", "cap"):
+        for name in ("examples", "text_bytes", "max_epochs", "temperature", "cap"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 < value < math.inf):
                 raise ConfigError(f"{name} is {value!r}: give a number above 0.")
+        if self.examples and self.text_bytes:
+            raise ConfigError("examples and text_bytes are two ways to say how long an epoch is: give one of them.")
         if self.temperature < 1:
             raise ConfigError(
                 f"temperature is {self.temperature}: give 1 for proportional shares, or more for more even ones."

@@ -24,10 +24,11 @@ from seqgpt.data.schemas import CONVERTERS_VERSION
 from seqgpt.errors import DataError
 from seqgpt.examples import BadRows, Example, OnBadRow
 
-INDEX_VERSION = 2
-"""Raised whenever texts get other hashes."""
+INDEX_VERSION = 3
+"""Raised whenever an index holds other numbers."""
 
 _LONG = 24  # bytes of words that are a text by themselves, and not just a mention or an aspect
+_ARRAYS = ("hashes", "sizes", "beside", "beside_of")
 _NO_LETTERS = re.compile(r"[\W_]+")
 
 
@@ -37,12 +38,14 @@ class TextIndex:
 
     Attributes:
         hashes: A hash of each example's text; uint64 ``[examples]``.
+        sizes: The bytes of each example's text, in UTF-8; int64 ``[examples]``.
         beside: Hashes of the longer texts that examples are about, such as a second sentence; uint64.
         beside_of: The number of the example of each of these; int64.
         bad_rows: The rows that gave no example because something is wrong with them.
     """
 
     hashes: np.ndarray
+    sizes: np.ndarray
     beside: np.ndarray
     beside_of: np.ndarray
     bad_rows: BadRows
@@ -81,7 +84,8 @@ def index_texts(
         index = index_examples(examples, bad)
         said = json.dumps({"count": bad.count, "reasons": bad.reasons})
         with part.open("wb") as file:
-            np.savez(file, hashes=index.hashes, beside=index.beside, beside_of=index.beside_of, bad=np.array(said))
+            arrays = {name: getattr(index, name) for name in _ARRAYS}
+            np.savez(file, **arrays, bad=np.array(said))
 
     stamp = recipe.stamp(split, data_root)
     path = cached(
@@ -90,7 +94,7 @@ def index_texts(
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             bad: dict[str, Any] = json.loads(str(arrays["bad"]))
-            found = {name: arrays[name] for name in ("hashes", "beside", "beside_of")}
+            found = {name: arrays[name] for name in _ARRAYS}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}): delete it, it is computed again.") from error
     return TextIndex(**found, bad_rows=BadRows(bad["count"], tuple(bad["reasons"])))
@@ -113,6 +117,7 @@ def index_examples(examples: Sequence[Example], bad_rows: BadRows) -> TextIndex:
     ]
     return TextIndex(
         np.array([hashed(example.text) for example in examples], dtype=np.uint64),
+        np.array([len(example.text.encode()) for example in examples], dtype=np.int64),
         np.array([one for one, _ in beside], dtype=np.uint64),
         np.array([number for _, number in beside], dtype=np.int64),
         bad_rows,

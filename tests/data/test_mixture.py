@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,19 @@ def test_methods_and_choices(sources):
         find_sources(MixtureConfig(sources=["nothing_*"]))
 
 
+@pytest.mark.parametrize("options", [{"method": "cap", "cap": 2000}, {"method": "unimax", "max_epochs": 100}])
+def test_bytes_are_shared_instead_of_examples(options, tmp_path):
+    lengths = {"short": 10, "long": 100, "chinese": 100}
+    for name, length in lengths.items():
+        text = "长" * (length // 3) + "x" if name == "chinese" else "x" * length
+        line = {"text": text, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
+        (tmp_path / f"{name}.jsonl").write_text((json.dumps(line) + "\n") * (2000 // length))
+    for name in lengths:  # each in a mixture with another, so that languages and families have no share
+        sources = [str(tmp_path / f"{one}.jsonl") for one in {name, "short"}]
+        mixed = build_mixture(MixtureConfig(sources=sources, text_bytes=1000 * len(sources), **options))
+        assert {member.count * lengths[Path(member.source).stem] for member in mixed.members} == {1000}
+
+
 def test_patterns_pass_over_what_is_held_out_and_names_do_not():
     found = {source.partition(":")[0] for source in find_sources(MixtureConfig())}
     recipes = {name: load_recipe(name) for name in list_recipes()}
@@ -203,6 +217,7 @@ def test_an_index_is_computed_once_and_again_when_rows_change(sources, monkeypat
     ("options", "message"),
     [
         ({"method": "unimx"}, "unknown method 'unimx'. Did you mean 'unimax'?"),
+        ({"examples": 2, "text_bytes": 2}, "two ways to say how long an epoch is: give one of them"),
         ({"examples": 0}, "examples is 0: give a number above 0"),
         ({"weights": {"trec": 1}}, "weights and method: weights belong together"),
         ({"method": "weights"}, "weights and method: weights belong together"),
@@ -274,7 +289,7 @@ def test_the_same_data_is_named_once(sources, tmp_path):
 
 
 def test_an_epoch_without_examples_is_refused(sources):
-    with pytest.raises(ConfigError, match="has no examples: give more examples or a larger max_epochs"):
+    with pytest.raises(ConfigError, match="has no examples: give more examples"):
         mixture(sources, "small", max_epochs=0.01)
 
 
