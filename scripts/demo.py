@@ -6,13 +6,14 @@ a second run.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils import logging
+import transformers.utils.logging
 
 import seqgpt
 from seqgpt import AtomicTask, Classification, Example, SeqGPT, SeqGPTError
@@ -56,8 +57,9 @@ def main() -> int:
     """Show, tune, compare; return the exit code."""
     # So small a model gains little from a second thread, and on a busy machine threads that wait cost far more.
     torch.set_num_threads(1)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns that a kernel nobody asked for is not there
     try:
         _show()
         _compare()
