@@ -1,6 +1,6 @@
 r"""Write a finished model as the one that comes with the library: 16-bit weights, tokenizer, settings.
 
-    python scripts/bundled/pack.py --model runs/bundled/stages/finetune_again --output seqgpt/bundled
+    python scripts/bundled/pack.py --model runs/bundled/stages/finetune_last --output seqgpt/bundled
 
 float16 halves the file and rounds weights by a two-thousandth at most; 8-bit weights would be half of it again, but no
 file of them opens with every tool that opens a Llama. It is opened as float32 on a CPU, as any model is.
