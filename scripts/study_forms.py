@@ -27,7 +27,7 @@ from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import TextError
 from seqgpt.evaluation.predictor import Predictor
 from seqgpt.evaluation.threshold import mean_f1
-from seqgpt.rendered import Piece, Rendered
+from seqgpt.rendered import Mark, Piece, Rendered
 from seqgpt.templates import MarksTemplate
 from seqgpt.templates.base import Template
 from seqgpt.templates.marks import (
@@ -59,7 +59,7 @@ class ListAfter(MarksTemplate):
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render text, task and all labels."""
         about = _before_task(super().prompt(task, text), task)
-        return Rendered.join([*about, opening(task), *_listed(task), ANSWER])
+        return Rendered.join([*about, _opening(task), *_listed(task), ANSWER])
 
 
 class ListBefore(MarksTemplate):
@@ -70,7 +70,7 @@ class ListBefore(MarksTemplate):
     def prompt(self, task: AtomicTask, text: str) -> Rendered:
         """Render task, all labels and text."""
         about = _before_task(super().prompt(task, text), task)
-        return Rendered.join([opening(task), *_listed(task), *about, ANSWER])
+        return Rendered.join([_opening(task), *_listed(task), *about, ANSWER])
 
 
 class SequentialLines(MarksTemplate):
@@ -79,9 +79,13 @@ class SequentialLines(MarksTemplate):
     name = "study-sequential-lines"
 
 
+def _opening(task: AtomicTask) -> Mark:
+    return opening(task.kind, single_label=task.single_label)
+
+
 def _before_task(prompt: Rendered, task: AtomicTask) -> Sequence[Piece]:
     """Return what of a prompt is about the text: all that comes before the mark of the task."""
-    return prompt.pieces[: prompt.pieces.index(opening(task))]
+    return prompt.pieces[: prompt.pieces.index(_opening(task))]
 
 
 def _listed(task: AtomicTask) -> list[Piece]:

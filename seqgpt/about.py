@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from seqgpt.errors import LabelError, shown
+from seqgpt.errors import GroundingError, LabelError, shown
 from seqgpt.texts import half_surrogate
 
 
@@ -59,6 +59,16 @@ def as_about(given: AboutLike | Iterable[AboutLike]) -> tuple[About, ...]:
 def wording(about: About) -> str:
     """Return the words alone, wherever they stand."""
     return about.text if isinstance(about, Place) else about
+
+
+def check_places(about: Iterable[About], text: str) -> None:
+    """Raise a ``GroundingError`` for the first place that is not in a text."""
+    for one in about:
+        if isinstance(one, Place) and not text.startswith(one.text, one.start):
+            raise GroundingError(
+                f"{one.text!r}, which the task is about, is not in the text at {one.start}: give its right start, "
+                "counted in characters."
+            )
 
 
 def about_to_json(about: tuple[About, ...]) -> list[str | dict[str, Any]]:

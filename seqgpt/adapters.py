@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
+from transformers.utils import CONFIG_NAME
 
 from seqgpt import fingerprint
 from seqgpt.errors import ConfigError, ModelError
@@ -29,7 +30,14 @@ from seqgpt.templates.marks import MARKS
 FINGERPRINT_FILE = "base_fingerprint.safetensors"
 """Beside an adapter: some weights of the model that it belongs on."""
 
+_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, FINGERPRINT_FILE)
 _NAME = "default"  # peft gives every adapter a name
+
+
+def delete_adapter(folder: Path) -> None:
+    """Delete the files of an adapter from a folder, if it has one: it would be opened in place of a whole model."""
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -110,8 +118,15 @@ class Adapter:
         return bool(self._config.trainable_token_indices)
 
     def save(self, folder: Path, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Save the adapter alone; ``state_dict`` is that of the whole model, if it was gathered from several places."""
+        """Save the adapter alone; ``state_dict`` is that of the whole model, if it was gathered from several places.
+
+        Raises:
+            ModelError: If the folder holds a whole model, which would be taken for the adapter's base.
+        """
         from peft import get_peft_model_state_dict
+
+        if (folder / CONFIG_NAME).is_file():
+            raise ModelError(f"{str(folder)!r} holds a whole model: save the adapter in a folder of its own.")
 
         weights = get_peft_model_state_dict(self.peft, state_dict, _NAME, save_embedding_layers=False)
         save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / ADAPTER_WEIGHTS)
@@ -275,7 +290,7 @@ def fetch(source: Source) -> Path:
     """
     if Path(source.name).is_dir():
         return Path(source.name)
-    wanted = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, FINGERPRINT_FILE, SETTINGS_FILE]
+    wanted = [*_FILES, SETTINGS_FILE]
     try:
         return Path(snapshot_download(source.name, allow_patterns=wanted, **source.options))
     except Exception as error:  # as for whole models

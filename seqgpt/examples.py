@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from seqgpt.about import check_places
 from seqgpt.errors import DataError, GroundingError, LabelError, SeqGPTError, TextError, did_you_mean
 from seqgpt.grounding import by_label, ground, occurrences
 from seqgpt.results import Extraction, Result, Span
@@ -89,6 +90,7 @@ class Example:
             if key not in record:
                 raise DataError(f"key {key!r} is missing: an example needs text, task, labels and answer.")
         text, task, answer = check_text(record["text"]), AtomicTask.from_dict(record), record["answer"]
+        check_places(task.about, text)
         gold: Result
         if task.kind == "extract":
             if not isinstance(answer, Mapping):

@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqgpt import adapters, fingerprint
-from seqgpt.adapters import Adapter, LoraConfig
+from seqgpt.adapters import Adapter, LoraConfig, delete_adapter
 from seqgpt.calibration import LOWEST, Calibration, fit
 from seqgpt.composite.base import CompositeTask, Question, R, run
 from seqgpt.composite.literal import SchemaLiteral
@@ -217,7 +217,7 @@ class SeqGPT:
         Of a model with an adapter, the adapter is saved alone, and where its base is.
 
         Raises:
-            ModelError: If there is no such folder, and none can be made.
+            ModelError: If there is no such folder, and none can be made; or an adapter is saved where a whole model is.
         """
         if self.quantized and self.adapter is None:
             raise ModelError(f"{self.quantized} weights are not saved: save the model before to_{self.quantized}().")
@@ -227,6 +227,7 @@ class SeqGPT:
             self.adapter.save(path)
         else:
             self.model.save_pretrained(path)
+            delete_adapter(path)
             self.source = Source(str(path), None, {})
         self.save_settings(path)
 
@@ -478,7 +479,8 @@ class SeqGPT:
             longest_label = max(len(label.encode()) for label in asked.labels)
             longest = len(self.template.prompt(asked, text).encode()) + longest_label + _MARKS_OF_A_BRANCH
             if longest > self.reader.most(asked, max_length):
-                self.reader.parts(text, asked, max_length)
+                for group in self.reader.groups(text, asked, max_length):
+                    self.reader.parts(text, group.task, max_length)
 
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
@@ -576,9 +578,9 @@ class SeqGPT:
             The model itself.
 
         Raises:
-            ModelError: If the model is not on a CPU, or the installed PyTorch cannot do it.
+            ModelError: If the model is not on a CPU, has 4-bit weights, or the installed PyTorch cannot do it.
         """
-        if not self.quantized:
+        if self._is_still_to_be("int8"):
             _ = self.forward  # tested while it computes exactly
             quantize(self.model, keep=self.adapter.layers if self.adapter else ())
         return self
@@ -592,11 +594,16 @@ class SeqGPT:
             The model itself.
 
         Raises:
-            ModelError: If bitsandbytes is not installed.
+            ModelError: If bitsandbytes is not installed, or the model has 8-bit weights.
         """
-        if not self.quantized:
+        if self._is_still_to_be("nf4"):
             quantize_nf4(self.model, keep=self.adapter.layers if self.adapter else ())
         return self
+
+    def _is_still_to_be(self, kind: str) -> bool:
+        if self.quantized and self.quantized != kind:
+            raise ModelError(f"the model has {self.quantized} weights already: open it again for {kind}.")
+        return not self.quantized
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -186,7 +186,7 @@ class Extraction:
             if all(span.end <= start or end <= span.start for start, end in places[max(i - 1, 0) : i + 1]):
                 kept.append(span)
                 places.insert(i, (span.start, span.end))
-        return Extraction.of(self.text, self.task, kept, truncated=self.truncated, warnings=self.warnings)
+        return Extraction.of(self.text, self.task, kept, truncated=self.truncated, warnings=self.warnings, raw=self.raw)
 
     def __getitem__(self, label: str) -> tuple[Span, ...]:
         """Return the spans of one label; an empty tuple if it is absent."""

@@ -295,6 +295,19 @@ def test_a_merged_model_is_nowhere_until_it_is_saved(trained, tmp_path):
     assert torch.equal(logits(SeqGPT.from_pretrained(tmp_path / "second")), logits(model))
 
 
+def test_a_folder_holds_an_adapter_or_a_whole_model(trained, tmp_path):
+    model = SeqGPT.from_pretrained(trained)
+    model.add_lora(r=2)
+    move(model)
+    with pytest.raises(ModelError, match=r"holds a whole model: save the adapter in a folder of its own"):
+        model.save_pretrained(trained)
+    model.save_pretrained(tmp_path / "mine")
+    model.merge_adapter().save_pretrained(tmp_path / "mine")
+    opened = SeqGPT.from_pretrained(tmp_path / "mine")
+    assert opened.adapter is None
+    assert torch.equal(logits(opened), logits(model))
+
+
 def test_folders_that_lack_something(trained, tmp_path):
     folder = tmp_path / "adapter"
     SeqGPT.from_pretrained(trained).add_lora(r=2).save_pretrained(folder)

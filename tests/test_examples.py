@@ -125,6 +125,7 @@ BAD = [
     (b'{"text": "caf\xe9"}', r"byte 13 \(0xe9\) is not UTF-8: save the file as UTF-8"),
     (b'\xef\xbb\xbf{"\xff"}', r"byte 2 \(0xff\) is not UTF-8"),
     (json.dumps(EXTRACT).encode("utf-16"), r"byte 0 \(0xff\) is not UTF-8"),
+    (class_row(about=[{"text": "Bob", "start": 2}]), "'Bob', which the task is about, is not in the text at 2"),
     (b"text: hello", r"not JSON at column 1 \(Expecting value\): write one JSON object a line"),
     (b'{"text": ', "not JSON at column 9"),
     (b"[1]", "a line must be a JSON object, not list"),

@@ -195,6 +195,21 @@ def test_long_descriptions_are_read_in_groups(text, model):
                 assert {label: result.scores[label] for label in labels} == pytest.approx(alone.scores, abs=1e-4)
 
 
+def test_groups_do_not_depend_on_what_was_asked_before(tiny):
+    model, task = tiny("qwen3"), AtomicTask.extract(DESCRIBED)
+    first = model.reader.groups(TEXTS[0], task, "chunk")
+    model.reader.groups(TEXTS[0], task, "truncate")
+    assert model.reader.groups(TEXTS[0], task, "chunk") == first
+
+
+def test_a_task_that_is_asked_in_groups_is_not_too_long(model):
+    many = AtomicTask.extract({f"label {i}": f"description number {i} " * 4 for i in range(60)})
+    model.check_length(TEXTS[0], many)
+    assert "described in" in model.predict(TEXTS[0], many).warnings[0]
+    with pytest.raises(TextError, match="describe fewer labels at once"):
+        model.check_length("x", AtomicTask.extract({"a": "b", "long": "word " * 600}))
+
+
 @pytest.mark.parametrize("none", [False, True])
 def test_classes_with_long_descriptions_have_probabilities_that_compare(none, model):
     task = AtomicTask.classify(DESCRIBED, none=none)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 
 from seqgpt.cli.options import add_model, add_overlap, add_threshold, count, open_model, print_line, split_names
 from seqgpt.composite import CompositeTask, Record, schema
-from seqgpt.errors import DataError, LabelError, SeqGPTError, TextError, shown
+from seqgpt.errors import DataError, GroundingError, LabelError, SeqGPTError, TextError, shown
 from seqgpt.examples import QUESTION_KEYS, check_keys, notes_of, parse_records, read_records
 from seqgpt.options import MaxLength
 from seqgpt.results import Result
@@ -67,8 +67,8 @@ def _predict(options: argparse.Namespace) -> None:
     for question in questions:  # and their lengths before any is answered
         try:
             model.check_length(question.text, question.task, max_length=options.max_length)
-        except TextError as error:
-            raise TextError(f"{question.where}{error}") from error
+        except (TextError, GroundingError) as error:
+            raise type(error)(f"{question.where}{error}") from error
     for start in range(0, len(questions), _PREDICT_AT_ONCE):
         part = questions[start : start + _PREDICT_AT_ONCE]
         results = model.predict_pairs(

@@ -72,10 +72,12 @@ def _tune(options: argparse.Namespace) -> None:
         options.train,
         held_out,
         output_dir=options.output,
-        column_mapping=dict(_pairs(options.columns.split(","), "--columns")) if options.columns else None,
+        column_mapping=dict(_pairs(options.columns.split(","), "--columns", "review=text"))
+        if options.columns
+        else None,
         replay=split_names(options.replay, "--replay") if options.replay else None,
         lora=not options.whole,
-        **{key: _value(word) for key, word in _pairs(options.overrides, "key=value")},
+        **{key: _value(word) for key, word in _pairs(options.overrides, "key=value", "learning_rate=1e-3")},
     )
     print_line(options.output)
 
@@ -101,11 +103,11 @@ def _value(word: str) -> Any:
         return word
 
 
-def _pairs(words: Iterable[str], where: str) -> Iterator[tuple[str, str]]:
+def _pairs(words: Iterable[str], where: str, example: str) -> Iterator[tuple[str, str]]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key or not value:
-            raise ConfigError(f"{where}: {word!r} has no two parts: write, for example, learning_rate=1e-3.")
+            raise ConfigError(f"{where}: {word!r} has no two parts: write, for example, {example}.")
         yield key.strip(), value.strip()
 
 

@@ -221,7 +221,7 @@ def _kept(
     holding = set(held)
     if closed:
         for i in held:
-            holding |= table.implied[i]
+            holding |= table.implied(i)
     absent = [i for i in every if i not in holding] or [i for i in every if i not in held]
     room = max(options.max_labels - len(right), 1)
     if len(absent) <= room:

@@ -35,6 +35,7 @@ class LabelTable:
         self._labels = labels
         self._book = book
         self._alike: dict[int, list[int]] = {}
+        self._implied: dict[int, frozenset[int]] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -44,13 +45,13 @@ class LabelTable:
         """How often they hold, added up."""
         return list(accumulate(self._book.count(label) + 1 for label in self._labels))
 
-    @cached_property
-    def implied(self) -> list[frozenset[int]]:
-        """For each label the numbers of those that hold where it does: its synonyms and parents."""
-        return [
-            frozenset(j for j, other in enumerate(self._labels) if i != j and implies(label, other, self._book))
-            for i, label in enumerate(self._labels)
-        ]
+    def implied(self, label: int) -> frozenset[int]:
+        """Return the numbers of the labels that hold where a given one does: its synonyms and parents."""
+        if label not in self._implied:
+            words = self._labels[label]
+            others = (j for j, other in enumerate(self._labels) if j != label and implies(words, other, self._book))
+            self._implied[label] = frozenset(others)
+        return self._implied[label]
 
     @cached_property
     def residual(self) -> bool:

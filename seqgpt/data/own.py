@@ -153,7 +153,7 @@ def _words(rows: Rows, schema: Schema, labels: Mapping[Any, str] | Sequence[str]
     """Return the words of each class, which are strings here."""
     found = _classes(rows, schema)
     if labels is None:
-        numbers = [raw for raw in found if raw.lstrip("-").isdecimal()]
+        numbers = [raw for raw in found if raw.lstrip("-").removesuffix(".0").isdecimal()]
         if numbers:
             raise DataError(f"{where} has the class {numbers[0]}, which is no word: give labels={{{numbers[0]}: '…'}}.")
         return {raw: raw for raw in found}
@@ -174,7 +174,7 @@ def _classes(rows: Rows, schema: Schema) -> list[str]:
     found: set[str] = set()
     for row in rows.read():
         if role == "tags":
-            found.update(_label_of(tag) for tag in row[role] or () if tag != _NO_LABEL)
+            found.update(_label_of(tag) for tag in _tags(row[role]) if tag != _NO_LABEL)
         elif role:
             found.update(map(str, row[role] if isinstance(row[role], list) else [row[role]]))
         else:
@@ -186,6 +186,15 @@ def _language_of_tokens(rows: Rows) -> str:
     """Return ``"zh"`` for tokens that are mostly Chinese characters, which no spaces part; else an empty string."""
     letters = "".join(token for row in rows.read(range(min(len(rows), 20))) for token in row.get("tokens") or ())
     return "zh" if 2 * sum("\u4e00" <= letter <= "\u9fff" for letter in letters) > len(letters) else ""
+
+
+def _tags(tags: Sequence[Any] | None) -> Sequence[str]:
+    for tag in tags or ():
+        if not isinstance(tag, str):
+            raise DataError(
+                f"a tag is {tag!r}, which is no word: write tags such as B-person, or make them a ClassLabel."
+            )
+    return tags or ()
 
 
 def _label_of(tag: str) -> str:

@@ -21,6 +21,7 @@ MAX_SPAN_TOKENS = 256
 LEAST_WINDOW = 4 * OVERLAP
 """Tokens that a part of a text must have room for."""
 
+_REMEMBERED = 16  # tasks whose groups are remembered
 _AT_EDGES = 4  # tokens that words may need more where other words stand around them
 
 
@@ -51,7 +52,7 @@ class Reader:
         self._plan = plan
         self._vocabulary = vocabulary
         self._max_positions = max_positions
-        self._groups: dict[AtomicTask, list[Group]] = {}
+        self._groups: dict[tuple[AtomicTask, int], list[Group]] = {}
 
     def groups(self, text: str, task: AtomicTask, max_length: MaxLength) -> list[Group]:
         """Return the groups in which labels are described: all of them together, if they fit beside the text.
@@ -68,9 +69,11 @@ class Reader:
             or self._plan(text, task).longest <= most
         ):
             return [Group(task.labels, task)]
-        if task not in self._groups:
-            self._groups = {task: groups(task, lambda label: self._size(task, label), most // 2)}
-        return self._groups[task]
+        if (task, most) not in self._groups:
+            if len(self._groups) >= _REMEMBERED:
+                self._groups.clear()
+            self._groups[task, most] = groups(task, lambda label: self._size(task, label), most // 2)
+        return self._groups[task, most]
 
     def _size(self, task: AtomicTask, label: str) -> int:
         if label not in task.descriptions:

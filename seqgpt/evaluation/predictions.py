@@ -95,6 +95,8 @@ def predict(
         CannotAnswerError: If the predictor fails on all of the first examples, several of them.
         RunError: If the file cannot be written, or the predictor is gone for good.
     """
+    if file:
+        _cut_last_line(file)
     done = read_predictions(file, examples) if file else {}
     failed = [i for i, one in done.items() if one.error]
     if retry_failed and file and failed:
@@ -171,7 +173,7 @@ def _tolerantly(predictor: Predictor, examples: Sequence[Example], name: str) ->
 def read_predictions(file: Path, examples: Sequence[Example]) -> dict[int, Prediction]:
     """Return the predictions that a file has, by the places of their examples, in order.
 
-    A last line that was cut off is taken away.
+    A last line that was cut off is passed over.
 
     Raises:
         DataError: If one is not of these examples, or of one that has its prediction already.
@@ -180,8 +182,6 @@ def read_predictions(file: Path, examples: Sequence[Example]) -> dict[int, Predi
         return {}
     written = file.read_bytes()
     whole = written[: written.rfind(b"\n") + 1]
-    if len(whole) < len(written):
-        os.truncate(file, len(whole))
     places: dict[str, list[int]] = {}
     for place, example in enumerate(examples):
         places.setdefault(_known_by(example), []).append(place)
@@ -199,6 +199,13 @@ def read_predictions(file: Path, examples: Sequence[Example]) -> dict[int, Predi
                 f"{file}, line {number}: {error}. Delete the file: its texts are then asked again."
             ) from error
     return dict(sorted(found.items()))
+
+
+def _cut_last_line(file: Path) -> None:
+    """Take away a last line that is not whole, as a process that was killed leaves it."""
+    if file.exists():
+        written = file.read_bytes()
+        os.truncate(file, written.rfind(b"\n") + 1)
 
 
 def _lines(predicted: Mapping[int, Prediction], examples: Sequence[Example]) -> str:

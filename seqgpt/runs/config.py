@@ -361,12 +361,9 @@ _SECTION_OF = {
 
 def _nearest(key: str, known: Sequence[str]) -> str:
     """Return the hint for a key that begins with no section: perhaps it was forgotten, perhaps misspelt."""
-    kinds = (("training", TrainingArguments), ("data", DataConfig), ("model", ModelConfig))
-    sections = {f.name: name for name, kind in kinds for f in dataclasses.fields(kind)}
-    if key in sections:
-        return f" Did you mean '{sections[key]}.{key}'?"
-    dotted = [f"{section}.{name}" for name, section in sections.items()]
-    return did_you_mean(key.partition(".")[0], known) or did_you_mean(key, dotted)
+    if key in _SECTION_OF:
+        return f" Did you mean '{_SECTION_OF[key]}'?"
+    return did_you_mean(key.partition(".")[0], known) or did_you_mean(key, list(_SECTION_OF.values()))
 
 
 def _apply(file: YamlFile, override: str, known: Sequence[str]) -> None:

@@ -196,7 +196,8 @@ def _repeat(examples: list[Example], name: str, data: DataConfig, seed: int) -> 
     repeated = [*examples]
     for i in range(1, int(times)):
         repeated += [dataclasses.replace(example, id=f"{example.id}~{i}") for example in examples]
-    few = draw(seed, 0, name, "passes").sample(examples, round(rest * len(examples)))
+    count = round(rest * len(examples))
+    few = draw(seed, 0, name, "passes").sample(examples, count if times else max(count, 1))
     return few if times < 1 else [*repeated, *(dataclasses.replace(e, id=f"{e.id}~{int(times)}") for e in few)]
 
 

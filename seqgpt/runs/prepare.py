@@ -15,7 +15,7 @@ from seqgpt.engine.nf4 import check_nf4
 from seqgpt.errors import ConfigError, SeqGPTError
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
-from seqgpt.model_files import build, find, read_settings
+from seqgpt.model_files import BUNDLED, build, find, read_settings
 from seqgpt.runs.config import LoraRun, ModelConfig, RunConfig
 from seqgpt.runs.data import Named, RunData, flat, read_data, vocabulary_examples
 from seqgpt.templates.marks import MARKS
@@ -96,7 +96,7 @@ def _describe(trainer: Trainer, config: RunConfig, data: RunData) -> None:
         own = _with_licences(own, config.data.train)
     trainer.sources = [*own, *_with_licences(replayed, config.data.replay)]
     path = config.model.path
-    trainer.base_model = None if path is None or Path(path).exists() else path
+    trainer.base_model = None if path in (None, BUNDLED) or Path(path).exists() else path
 
 
 def _with_licences(described: Sequence[CardSource], sources: Sequence[str]) -> list[CardSource]:

@@ -60,7 +60,8 @@ class TextsConfig:
         limit: Most texts, a seeded choice; all if None.
         min_chars: Shorter texts are left out.
         max_chars: Longer texts are read in pieces, cut where lines or sentences end.
-        similarity: Of texts that share more than this part of their five-character strings, one is kept.
+        similarity: Of texts that share more than this part of their strings of five characters (three of Chinese
+            ones), one is kept.
         data_root: Folder of the data sets whose test texts are refused; see ``seqgpt.data.root.find_data_root``.
     """
 

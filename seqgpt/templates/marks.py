@@ -38,7 +38,7 @@ from seqgpt.errors import AnswerError, GroundingError
 from seqgpt.grounding import by_label, occurrences
 from seqgpt.rendered import Mark, Piece, Rendered, is_mark
 from seqgpt.results import Classification, Extraction, Result, Span
-from seqgpt.tasks import AtomicTask
+from seqgpt.tasks import AtomicTask, TaskKind
 from seqgpt.templates.base import Gold, gold_labels, gold_spans, gold_strings
 
 TEXT, ABOUT = Mark("<|text|>"), Mark("<|about|>")
@@ -98,7 +98,7 @@ class MarksTemplate:
         pieces: list[Piece] = [TEXT, lead(text)]
         for about in task.about:
             pieces += [ABOUT, lead(wording(about)), *(_skips(about, text) if isinstance(about, Place) else ())]
-        pieces.append(opening(task))
+        pieces.append(opening(task.kind, single_label=task.single_label))
         for label in task.labels:
             if label in task.descriptions:
                 pieces += [LABEL, lead(label), MEANS, lead(task.descriptions[label])]
@@ -130,11 +130,11 @@ class MarksTemplate:
         return Classification.of(text, task, _read_choice(task, pieces), raw=raw)
 
 
-def opening(task: AtomicTask) -> Mark:
-    """Return the mark of the task, one for each kind of answer."""
-    if task.kind == "extract":
+def opening(kind: TaskKind, *, single_label: bool) -> Mark:
+    """Return the mark of a task, one for each kind of answer."""
+    if kind == "extract":
         return EXTRACT
-    return SELECT if task.multi_label else CLASSIFY
+    return CLASSIFY if single_label else SELECT
 
 
 def cue(label: str) -> tuple[Piece, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqgpt.training.evaluate_sets import headline_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -19,7 +21,6 @@ _MOST_SOURCES = 12  # small pictures; more would be too small to read
 _MOST_METRICS = 8  # lines in one picture
 _COLUMNS = 4
 _WIDTH = 12 // _COLUMNS
-_HEADLINES = ("offset_f1", "accuracy")
 _SCORE = "eval_score"
 _CHINESE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei"),
@@ -89,7 +90,7 @@ def _of_evaluations(history: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """Return the headline metrics of evaluations, the mean of all first."""
     names = dict.fromkeys(key for entry in history for key in entry if key.startswith("eval_"))
     families = [name for name in names if name.startswith("eval_family_")]
-    sets = [name for name in names if name.endswith(_HEADLINES) and name not in families]
+    sets = [name for name in names if headline_of(name) and name not in families]
     some = families if len(sets) > _MOST_METRICS - 1 and families else sets
     chosen = [name for name in (_SCORE, *some) if name in names][:_MOST_METRICS]
     return {name.removeprefix("eval_").removeprefix("family_"): _series(history, name) for name in chosen}

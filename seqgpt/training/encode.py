@@ -20,23 +20,20 @@ from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.examples import Example
 from seqgpt.grounding import by_label
-from seqgpt.rendered import Mark
 from seqgpt.results import Extraction, Span
 from seqgpt.tasks import TaskKind
 from seqgpt.templates import Template
 from seqgpt.templates.marks import (
     ANSWER,
-    CLASSIFY,
     END,
-    EXTRACT,
     LABEL,
     MEANS,
     NONE,
-    SELECT,
     YES,
     choice,
     cue,
     lead,
+    opening,
     write_span,
 )
 
@@ -163,7 +160,7 @@ def read_answers(example: Example, vocabulary: Vocabulary, template: Template) -
     task, gold = example.task, example.gold
     plain = task.with_labels(task.labels[:1]).without_descriptions()
     prompt = encode_prompt(example.text, plain, vocabulary, template)
-    prompt = prompt[: prompt.index(vocabulary.mark(_opening(task.kind, task.single_label)))]
+    prompt = prompt[: prompt.index(vocabulary.mark(opening(task.kind, single_label=task.single_label)))]
     if not isinstance(gold, Extraction):
         held = [i for i, label in enumerate(task.labels) if label in set(gold.labels)]
         return Answers(task.kind, task.single_label, prompt, held)
@@ -210,7 +207,7 @@ class LabelTokens:
         self._vocabulary = vocabulary
         self.none, self.answer = vocabulary.mark(NONE), vocabulary.mark(ANSWER)
         self.yes = (vocabulary.mark(YES),)
-        self.openings = {task: vocabulary.mark(_opening(*task)) for task in _TASKS}
+        self.openings = {(kind, single): vocabulary.mark(opening(kind, single_label=single)) for kind, single in _TASKS}
         self._label, self._means = vocabulary.mark(LABEL), vocabulary.mark(MEANS)
         self._cues: dict[str, tuple[int, ...]] = {}
         self._answers: dict[str, tuple[int, ...]] = {}
@@ -271,12 +268,6 @@ def _bound(memory: dict[Any, Any], most: int = 50_000) -> dict[Any, Any]:
     if len(memory) >= most:
         memory.clear()
     return memory
-
-
-def _opening(kind: TaskKind, single_label: bool) -> Mark:
-    if kind == "extract":
-        return EXTRACT
-    return CLASSIFY if single_label else SELECT
 
 
 def _label_spans(answers: Sequence[tuple[int, ...]], constraint: SpanConstraint, end: int) -> LabelSpans:

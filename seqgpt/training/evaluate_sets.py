@@ -12,6 +12,8 @@ from seqgpt.evaluation.report import Report, make_report
 from seqgpt.evaluation.sets import HEADLINES, EvalSet, by_kind
 from seqgpt.examples import Example
 
+_HEADLINES = ("offset_f1", "token_f1", "accuracy")
+
 
 def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], prefix: str) -> dict[str, float]:
     """Evaluate sets of examples by name; a single one may have the empty name.
@@ -35,6 +37,16 @@ def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], p
     metrics |= {f"{prefix}_family_{name}": sum(one) / len(one) for name, one in families.items()}
     metrics[f"{prefix}_score"] = sum(headlines) / len(headlines)
     return metrics
+
+
+def headline_of(key: str) -> str:
+    """Return the headline metric that a key of :func:`evaluate_sets` names, or nothing.
+
+    For a set of labels of several it is the accuracy: whether an example has micro F1 for a headline its key does not
+    say.
+    """
+    found = next((one for one in _HEADLINES if key == one or key.endswith(f"_{one}")), "")
+    return "" if key.endswith(f"_partial_{found}") else found
 
 
 def evaluate_families(predictor: Predictor, of: EvalSet) -> tuple[Report, dict[str, float]]:

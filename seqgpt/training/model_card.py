@@ -15,11 +15,18 @@ from seqgpt.data.mixture import Mixture
 from seqgpt.data.source import is_recipe, split_source
 from seqgpt.examples import Example
 from seqgpt.training.environment import environment
+from seqgpt.training.evaluate_sets import headline_of
 
 CARD_FILE = "README.md"
 
 _UNKNOWN = "unknown"
-_HEADLINES = ("offset_f1", "accuracy")
+_ON_HUBS = {
+    "offset_f1": ("token-classification", "f1"),
+    "token_f1": ("question-answering", "f1"),
+    "accuracy": ("text-classification", "accuracy"),
+}
+"""By headline metric, the names of task and metric on hubs."""
+
 _HUB_LICENCES = {
     name.lower().replace(" ", "-"): name.lower().replace(" ", "-")
     for name in (
@@ -157,7 +164,7 @@ def _headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {
         key.removeprefix("eval_"): float(value)
         for key, value in metrics.items()
-        if key.endswith(_HEADLINES) or key.startswith("eval_family_") or key == "eval_score"
+        if headline_of(key) or key.startswith("eval_family_") or key == "eval_score"
     }
 
 
@@ -165,11 +172,10 @@ def _results(metrics: Mapping[str, Any]) -> list[EvalResult]:
     """Return the headline metrics of sets of examples as hubs show them."""
     found = []
     for key, value in metrics.items():
-        metric = next((one for one in _HEADLINES if key.endswith(one)), None)
+        metric = headline_of(key)
         if metric and key.startswith("eval_") and not key.startswith("eval_family_"):
             dataset = key.removeprefix("eval_").removesuffix(metric).rstrip("_") or "held-out examples"
-            task = "token-classification" if metric == "offset_f1" else "text-classification"
-            kind = "f1" if metric == "offset_f1" else "accuracy"
+            task, kind = _ON_HUBS[metric]
             found.append(EvalResult(task, dataset, dataset, kind, round(float(value), 4)))
     return found
 

@@ -10,6 +10,8 @@ import transformers
 from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
+from seqgpt.training.evaluate_sets import headline_of
+
 
 class Throughput:
     """Counts the tokens that are read, padding left out, and the time that training takes, without evaluations."""
@@ -61,9 +63,7 @@ class TrainingProgress(transformers.TrainerCallback):
                 shown["tokens/s"] = f"{logs['tokens_per_second']:,.0f}"
             self._bar.set_postfix(shown)
         found = {key[5:]: value for key, value in logs.items() if key.startswith("eval_")}
-        headline = [
-            f"{key} {value:.3f}" for key, value in found.items() if key.endswith(("offset_f1", "accuracy", "score"))
-        ]
+        headline = [f"{key} {value:.3f}" for key, value in found.items() if headline_of(key) or key == "score"]
         if headline:
             tqdm.write(f"step {state.global_step}: {', '.join(headline)}", file=sys.stderr)
 

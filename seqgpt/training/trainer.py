@@ -380,9 +380,11 @@ class Trainer(ResumableTrainer):
 
         Returns:
             ``eval_<metric>`` for one set of examples, ``eval_<name>_<metric>`` for several, and ``eval_score``, the
-            mean of their headline metrics (offset F1 for extraction, accuracy for classification);
-            ``eval_family_<family>``, the mean of those of a task family, where examples have one. Where a set has both
-            kinds of task, the metrics that both have are called ``extract_<metric>`` and ``classify_<metric>``.
+            mean of their headline metrics (``seqgpt.evaluation.sets.HEADLINES``: offset F1 for extraction, accuracy for
+            one class, micro F1 for several, token F1 for reading);
+            ``eval_family_<family>``, the mean of those of a task family, where examples have one. Where a set has
+            several kinds of task, the metrics that they share are called ``extract_<metric>``, ``classify_<metric>``
+            and so on.
 
         Raises:
             DataError: If there is nothing to evaluate.

@@ -91,6 +91,8 @@ def test_tagged_tokens():
         (REVIEWS, {"column_mapping": {"review": "txt"}}, "the role 'txt'. Did you mean 'text'?"),
         (REVIEWS, {"column_mapping": MAPPING, "labels": ["good"]}, "no word for the class 'bad' of the list"),
         (REVIEWS, {"column_mapping": MAPPING, "task": "extract"}, "text-classification, which gives no task 'extract'"),
+        ([{"tokens": ["a", "b"], "tags": [0, 1]}], {}, "a tag is 0, which is no word: write tags such as B-person"),
+        ([{"text": "a", "label": 3.0}], {}, "has the class 3.0, which is no word: give labels={3.0: '…'}"),
         ([{"text": "a", "label": 3}], {}, "has the class 3, which is no word: give labels={3: '…'}"),
         ([{"text": "a", "label": None}, {"text": "b", "label": "x"}], {}, "row 0: there is no label: give it one"),
         ([{"text": "a", "label": "x"}, {"text": "b"}], {}, "row 1: there is no label: give it one"),

@@ -110,6 +110,15 @@ def test_what_failed_is_asked_again_if_that_is_said(tmp_path):
     assert {i: bool(one.error) for i, one in found.items()} == {i: i == 7 for i in range(9)}
 
 
+def test_reading_leaves_the_file_as_it_is(tmp_path):
+    file, examples = tmp_path / "x.jsonl", classes(4)
+    predict(Answers(right), examples, file=file)
+    cut = file.read_bytes()[:-5]
+    file.write_bytes(cut)  # as another process may just be writing it
+    assert list(read_predictions(file, examples)) == [0, 1, 2]
+    assert file.read_bytes() == cut
+
+
 @pytest.mark.parametrize("damage", ["twice", "nul", "other"])
 def test_a_file_that_was_damaged_is_refused(damage, tmp_path):
     file, examples = tmp_path / "x.jsonl", classes(4)

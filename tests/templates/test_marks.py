@@ -143,7 +143,8 @@ def test_marks_are_distinct_and_all_described():
 
 def test_opening_tells_the_kinds_of_answer_apart():
     openings = [
-        opening(task) for task in (PEOPLE, AtomicTask.classify(["x"]), AtomicTask.classify(["x"], multi_label=True))
+        opening(task.kind, single_label=task.single_label)
+        for task in (PEOPLE, AtomicTask.classify(["x"]), AtomicTask.classify(["x"], multi_label=True))
     ]
     assert openings == ["<|extract|>", "<|classify|>", "<|select|>"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from seqgpt import Trainer
 from seqgpt.evaluation.report import evaluate
+from seqgpt.training.evaluate_sets import headline_of
 from tests.training.conftest import make_model
 
 
@@ -29,3 +30,19 @@ def test_families_of_mixed_sets(eight, arguments):
     assert {key: value for key, value in found.items() if "family" in key} == pytest.approx(expected)
     assert found["eval_a_offset_f1"] == pytest.approx(headline(0, 1, 2, 3))
     assert not any("family" in key for key in trainer.evaluate(eight))
+
+
+@pytest.mark.parametrize(
+    ("key", "headline"),
+    [
+        ("eval_offset_f1", "offset_f1"),
+        ("eval_trec_accuracy", "accuracy"),
+        ("eval_drcd_token_f1", "token_f1"),
+        ("eval_partial_offset_f1", ""),
+        ("eval_cluener_partial_offset_f1", ""),
+        ("eval_score", ""),
+        ("eval_macro_f1", ""),
+    ],
+)
+def test_headlines_are_told_from_other_metrics(key, headline):
+    assert headline_of(key) == headline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,15 @@ def pair_overlapping(gold: Sequence[Span], predicted: Sequence[Span]) -> list[tu
     waiting = sorted(
         (span.end, span.start, side, i) for side, spans in enumerate((gold, predicted)) for i, span in enumerate(spans)
     )
+    longest = max((end - start for end, start, _, _ in waiting), default=0)
     pairs: list[tuple[Span, Span]] = []
     taken: set[tuple[int, int]] = set()
     for at, (end, _, side, i) in enumerate(waiting):
         if (side, i) in taken:
             continue
-        for _, start, other, j in waiting[at + 1 :]:
+        for until, start, other, j in islice(waiting, at + 1, None):
+            if until - longest >= end:
+                break  # neither this one nor those that end later begin before the end
             if other != side and start < end and (other, j) not in taken:
                 taken.add((other, j))
                 pairs.append((gold[i], predicted[j]) if side == 0 else (gold[j], predicted[i]))
