@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seqgpt.cli.options import print_line, quiet_loading, split_names
-from seqgpt.configs import config_dir
-from seqgpt.errors import ConfigError, did_you_mean
+from seqgpt.configs import find_config
+from seqgpt.errors import ConfigError
 
 
 def add_train(commands: Any) -> None:
@@ -114,13 +114,4 @@ def _pairs(words: Iterable[str], where: str, example: str) -> Iterator[tuple[str
 def _config_file(name: str) -> Path:
     """Return the file of a config: itself, or a shipped one of that name."""
     path = Path(name)
-    if path.is_file() or path.suffix:
-        return path
-    shipped = config_dir() / "train"
-    if (shipped / f"{name}.yaml").is_file():
-        return shipped / f"{name}.yaml"
-    known = sorted(file.stem for file in shipped.glob("*.yaml"))
-    raise ConfigError(
-        f"there is no file {name!r}, and no shipped config of that name.{did_you_mean(name, known)} "
-        f"Give the path of a YAML file, or one of {', '.join(known)}."
-    )
+    return path if path.is_file() or path.suffix else find_config("train", name, "config")

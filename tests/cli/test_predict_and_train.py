@@ -396,7 +396,7 @@ def test_train(run_config, tmp_path, capfd):
     ("arguments", "message"),
     [
         (["none.yaml"], "cannot read none.yaml"),
-        (["none"], "there is no file 'none', and no shipped config of that name."),
+        (["none"], "unknown config 'none'. Use one of bundled, "),
         (
             ["mine.yaml", "training.learnin_rate=1"],
             "unknown key 'training.learnin_rate'. Did you mean 'learning_rate'?",
