@@ -246,8 +246,7 @@ def main() -> None:
         "### Whether its probabilities mean what they say",
         f"Temperatures {model.calibration.choice:.2f} (labels that exclude one another) and "
         f"{model.calibration.single:.2f} (spans, labels of several); threshold {model.threshold:.2f}. "
-        "Fitted on validation splits of training sets, and on examples of the library's own sample, whose labels it "
-        "has not learnt.",
+        "Fitted on validation splits of training sets.",
         calibration_table(evaluated.values()),
         "### How fast it is",
         f"On one thread: opened in {times['seconds to open']:.1f} seconds; {times['texts a second']:.0f} short texts "
