@@ -358,6 +358,8 @@ def test_examples_that_are_too_long(still_model, eight, arguments):
         DataError, match=r"example mine/7 has up to \d+ tokens, and its text cannot be cut until it has"
     ):
         Trainer(still_model, arguments(), [*eight, unreadable])
+    Trainer(still_model, arguments(), eight, [unreadable])  # to predict, its labels are asked in groups
+    unreadable = Example.from_dict(record | {"labels": {"a label": "what it means " * 600}})
     with pytest.raises(DataError, match=r"the evaluation set, example mine/7: labels and task have \d+ tokens, and"):
         Trainer(still_model, arguments(), eight, [unreadable])
 
