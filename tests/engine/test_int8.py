@@ -39,6 +39,13 @@ def test_scores_are_nearly_those_of_float32(model_type, int8, tiny):
         assert one.scores != other.scores
 
 
+def test_weights_are_rounded_once(int8):
+    model = int8("qwen3")
+    assert model.to_int8() is model
+    with pytest.raises(ModelError, match="the model has int8 weights already: open it again for nf4"):
+        model.to_nf4()
+
+
 def test_rounded_weights_are_counted_and_known(int8, tiny):
     """PyTorch does not count them among the parameters."""
     for model_type in ("llama", "gpt2"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ def pair_overlapping(gold: Sequence[Span], predicted: Sequence[Span]) -> list[tu
     for at, (end, _, side, i) in enumerate(waiting):
         if (side, i) in taken:
             continue
-        for until, start, other, j in islice(waiting, at + 1, None):
+        for until, start, other, j in (waiting[later] for later in range(at + 1, len(waiting))):
             if until - longest >= end:
                 break  # neither this one nor those that end later begin before the end
             if other != side and start < end and (other, j) not in taken:
