@@ -370,6 +370,8 @@ def test_on_the_command_line(base, tmp_path, capfd):
     assert SeqGPT.from_pretrained(tmp_path / "run").adapter is not None
     assert main([*words, "max_steps", *options]) == 2
     assert "key=value: 'max_steps' has no two parts" in capfd.readouterr().err
+    assert main([*words, *options, "--columns", "review"]) == 2
+    assert "--columns: 'review' has no two parts: write, for example, review=text." in capfd.readouterr().err
     write_jsonl(tmp_path / "held.jsonl", read_jsonl(_examples(tmp_path)))
     files = [str(_examples(tmp_path)), "--held-out", str(tmp_path / "held.jsonl"), "--output", str(tmp_path / "b")]
     assert main(["tune", str(base), *files]) == 2
