@@ -44,8 +44,8 @@ class MixtureConfig:
         method: How the examples are shared among the sources.
         examples: Examples of an epoch; by default as many as there are.
         text_bytes: Instead: UTF-8 bytes of text of an epoch. Then bytes are what is shared among the sources, and what
-            ``cap`` counts, so that a source of long texts gives fewer examples. (UniMax, too, is stated for the
-            length of texts.)
+            ``cap`` counts, so that a source of long texts gives fewer examples. (The paper on UniMax counts
+            characters.)
         max_epochs: ``unimax``: how often an example comes in an epoch, at most.
         temperature: ``temperature``: 1 is proportional, a high one nearly even.
         cap: ``cap``: no source counts as larger than this; examples, or bytes where ``text_bytes`` is given.

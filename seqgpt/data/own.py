@@ -174,7 +174,7 @@ def _classes(rows: Rows, schema: Schema) -> list[str]:
     found: set[str] = set()
     for row in rows.read():
         if role == "tags":
-            found.update(_label_of(tag) for tag in _tags(row[role]) if tag != _NO_LABEL)
+            found.update(_label_of(tag) for tag in _checked_tags(row[role]) if tag != _NO_LABEL)
         elif role:
             found.update(map(str, row[role] if isinstance(row[role], list) else [row[role]]))
         else:
@@ -188,7 +188,7 @@ def _language_of_tokens(rows: Rows) -> str:
     return "zh" if 2 * sum("\u4e00" <= letter <= "\u9fff" for letter in letters) > len(letters) else ""
 
 
-def _tags(tags: Sequence[Any] | None) -> Sequence[str]:
+def _checked_tags(tags: Sequence[Any] | None) -> Sequence[str]:
     for tag in tags or ():
         if not isinstance(tag, str):
             raise DataError(

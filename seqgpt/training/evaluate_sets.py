@@ -42,8 +42,8 @@ def evaluate_sets(predictor: Predictor, sets: Mapping[str, Sequence[Example]], p
 def headline_of(key: str) -> str:
     """Return the headline metric that a key of :func:`evaluate_sets` names, or nothing.
 
-    For a set of labels of several it is the accuracy: whether an example has micro F1 for a headline its key does not
-    say.
+    A key does not tell of which kind its set is: of sets whose examples have several labels it is the accuracy that is
+    named, though micro F1 is their headline.
     """
     found = next((one for one in _HEADLINES if key == one or key.endswith(f"_{one}")), "")
     return "" if key.endswith(f"_partial_{found}") else found
