@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-Path = tuple[str, ...]
+TreePath = tuple[str, ...]
 """Where a member stands in the tree: ``("en", "NER", "bc5cdr", "extract")``."""
 
 
-def unimax(sizes: Mapping[Path, int], budget: int, max_epochs: float) -> dict[Path, int]:
+def unimax(sizes: Mapping[TreePath, int], budget: int, max_epochs: float) -> dict[TreePath, int]:
     """Share a budget as evenly as the sizes allow, on every level of the tree.
 
     The smallest branch comes first: it gives all it may, ``max_epochs`` times its size, or an even share of what is
@@ -33,13 +33,13 @@ def unimax(sizes: Mapping[Path, int], budget: int, max_epochs: float) -> dict[Pa
     return {path: found[path] for path in sizes}
 
 
-def _shared(most: Mapping[Path, int], budget: int) -> dict[Path, int]:
-    branches: dict[str, dict[Path, int]] = {}
+def _shared(most: Mapping[TreePath, int], budget: int) -> dict[TreePath, int]:
+    branches: dict[str, dict[TreePath, int]] = {}
     for path, number in most.items():
         branches.setdefault(path[0] if path else "", {})[path[1:]] = number
     if not any(most):  # a leaf: its path is empty
         return {path: min(number, budget) for path, number in most.items()}
-    counts: dict[Path, int] = {}
+    counts: dict[TreePath, int] = {}
     left = budget
     order = sorted(branches, key=lambda name: (sum(branches[name].values()), name))
     for i, name in enumerate(order):
@@ -50,12 +50,12 @@ def _shared(most: Mapping[Path, int], budget: int) -> dict[Path, int]:
     return counts
 
 
-def proportional(sizes: Mapping[Path, int], budget: int) -> dict[Path, int]:
+def proportional(sizes: Mapping[TreePath, int], budget: int) -> dict[TreePath, int]:
     """Share a budget in proportion to the sizes."""
     return weighted({path: float(size) for path, size in sizes.items()}, budget)
 
 
-def with_temperature(sizes: Mapping[Path, int], budget: int, temperature: float) -> dict[Path, int]:
+def with_temperature(sizes: Mapping[TreePath, int], budget: int, temperature: float) -> dict[TreePath, int]:
     """Share a budget in proportion to ``size ** (1 / temperature)``: 1 is proportional, a high one nearly even.
 
     Source: Arivazhagan et al. 2019 (arXiv 1907.05019), section 4.2.
@@ -63,12 +63,12 @@ def with_temperature(sizes: Mapping[Path, int], budget: int, temperature: float)
     return weighted({path: size ** (1 / temperature) for path, size in sizes.items()}, budget)
 
 
-def capped(sizes: Mapping[Path, int], budget: int, cap: int) -> dict[Path, int]:
+def capped(sizes: Mapping[TreePath, int], budget: int, cap: int) -> dict[TreePath, int]:
     """Share a budget in proportion to the sizes, where no size counts as more than a cap (Raffel et al. 2020)."""
     return weighted({path: float(min(size, cap)) for path, size in sizes.items()}, budget)
 
 
-def weighted(weights: Mapping[Path, float], budget: int) -> dict[Path, int]:
+def weighted(weights: Mapping[TreePath, float], budget: int) -> dict[TreePath, int]:
     """Share a budget in proportion to weights; the largest remainders are rounded up.
 
     >>> weighted({("a",): 1.0, ("b",): 2.0}, 10)
@@ -77,7 +77,7 @@ def weighted(weights: Mapping[Path, float], budget: int) -> dict[Path, int]:
     total = sum(weights.values())
     exact = {path: budget * weight / total for path, weight in weights.items()}
     counts = {path: math.floor(number) for path, number in exact.items()}
-    by_remainder: Sequence[Path] = sorted(exact, key=lambda path: counts[path] - exact[path])
+    by_remainder: Sequence[TreePath] = sorted(exact, key=lambda path: counts[path] - exact[path])
     for path in by_remainder[: budget - sum(counts.values())]:
         counts[path] += 1
     return counts

@@ -44,7 +44,7 @@ class Member:
     """
 
     source: str
-    path: allocation.Path
+    path: allocation.TreePath
     licence: str
     kept: np.ndarray
     texts: np.ndarray
@@ -66,7 +66,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Draws:
+class EpochDraws:
     """The examples of an epoch, in order; all int64 ``[examples]``.
 
     Attributes:
@@ -102,7 +102,7 @@ class Mixture:
     def _total(self) -> int:
         return sum(member.count for member in self.members)
 
-    def draws(self, seed: int, epoch: int) -> Draws:
+    def draws(self, seed: int, epoch: int) -> EpochDraws:
         """Return what an epoch consists of: a function of seed and epoch alone.
 
         A source's examples come in one seeded order after the other, so that none comes again before all have come.
@@ -112,7 +112,7 @@ class Mixture:
         parts = [_part(number, member, seed, epoch) for number, member in drawn]
         texts = [member.texts[part[1]] for (_, member), part in zip(drawn, parts, strict=True)]
         joined = np.concatenate(parts, axis=1)
-        return Draws(*joined[:, order_by(np.concatenate(texts), joined[2], seed, "mixture", epoch)])
+        return EpochDraws(*joined[:, order_by(np.concatenate(texts), joined[2], seed, "mixture", epoch)])
 
 
 def _part(number: int, member: Member, seed: int, epoch: int) -> np.ndarray:
@@ -155,7 +155,7 @@ def build_mixture(
     held_out = held_out_texts(data_root)
     found = find_sources(config)
     members: list[Member] = []
-    sources: dict[allocation.Path, str] = {}
+    sources: dict[allocation.TreePath, str] = {}
     for source in tqdm(found, desc="read", unit="source", disable=not progress):
         path, licence, index = _read(source, split, data_root, on_bad_row)
         if path in sources:
@@ -216,7 +216,7 @@ def left_out(mixture: Mixture) -> list[str]:
     return [total, *(f"{one.source}: {one.bad_rows}" for one in mixture.members if one.bad_rows.count)]
 
 
-def _counts(config: MixtureConfig, members: Sequence[Member]) -> dict[allocation.Path, int]:
+def _counts(config: MixtureConfig, members: Sequence[Member]) -> dict[allocation.TreePath, int]:
     """Return how many examples each member gives to an epoch; none of them is empty."""
     if not config.text_bytes:
         return _share(config, {member.path: len(member.kept) for member in members}, config.examples, members)
@@ -227,8 +227,8 @@ def _counts(config: MixtureConfig, members: Sequence[Member]) -> dict[allocation
 
 
 def _share(
-    config: MixtureConfig, sizes: dict[allocation.Path, int], budget: int | None, members: Sequence[Member]
-) -> dict[allocation.Path, int]:
+    config: MixtureConfig, sizes: dict[allocation.TreePath, int], budget: int | None, members: Sequence[Member]
+) -> dict[allocation.TreePath, int]:
     budget = budget or sum(sizes.values())
     match config.method:
         case "unimax":
@@ -246,7 +246,7 @@ def _share(
 
 def _read(
     source: str, split: str, data_root: str | Path | None, on_bad_row: OnBadRow
-) -> tuple[allocation.Path, str, TextIndex]:
+) -> tuple[allocation.TreePath, str, TextIndex]:
     if has_no_splits(source):
         bad = BadRows()
         examples = read_jsonl(source, on_bad_row=on_bad_row, bad_rows=bad)

@@ -17,7 +17,7 @@ from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.first_pass import Asked, FirstPass, Part, batches
 from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.plan import Plan
-from seqgpt.engine.spans import Path, Spans, SpanSearch
+from seqgpt.engine.spans import SpanPath, Spans, SpanSearch
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.results import Classification, Result
 from seqgpt.templates.marks import END, NONE, YES
@@ -93,7 +93,7 @@ class Decoder:
     def _compute(self, parts: Sequence[Part]) -> None:
         """Run the first pass over some branches, take from its logits what they say, and write their spans."""
         first = FirstPass(self._forward, parts, (token for part in parts for token in self._options(part)))
-        paths: list[Path] = []
+        paths: list[SpanPath] = []
         opened: list[int] = []
         for number, (part, rows, spots) in enumerate(zip(parts, first.rows, first.spots, strict=True)):
             asked = part.asked

@@ -14,7 +14,7 @@ from typing import Any, cast
 from tqdm.auto import tqdm
 
 from seqgpt.errors import DataError, RunError, SeqGPTError
-from seqgpt.evaluation.predictor import LostError, Predictor, Written, no_answer
+from seqgpt.evaluation.predictor import FreeAnswer, LostError, Predictor, no_answer
 from seqgpt.evaluation.scoring import check_pairs
 from seqgpt.examples import Example
 from seqgpt.results import Result, result_from_dict
@@ -144,7 +144,7 @@ def answer(
     pairs = [(example.text, example.task) for example in examples]
     answers = predictor.predict_pairs(pairs, progress=progress)
     seconds = (time.perf_counter() - started) / max(len(examples), 1)
-    read = [one if isinstance(one, Written) else Written(one) for one in answers]
+    read = [one if isinstance(one, FreeAnswer) else FreeAnswer(one) for one in answers]
     try:
         check_pairs([example.gold for example in examples], [one.result for one in read])
     except DataError as error:

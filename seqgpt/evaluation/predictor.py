@@ -12,7 +12,7 @@ from seqgpt.tasks import AtomicTask
 
 
 @dataclass(frozen=True)
-class Written:
+class FreeAnswer:
     """An answer that was read from what a model wrote freely, as far as it can be read.
 
     Attributes:
@@ -35,7 +35,7 @@ class Predictor(Protocol):
 
     def predict_pairs(
         self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False
-    ) -> Sequence[Result | Written]:
+    ) -> Sequence[Result | FreeAnswer]:
         """Answer each task on its text; one answer a pair, in order."""
 
 

@@ -8,7 +8,7 @@ The process reads questions from standard input and writes answers to standard o
 A question is a text with its task as the library's JSONL files have it (:mod:`seqgpt.examples`), a number, and in
 ``more`` how many questions follow before an answer is waited for, so that it may answer several together. The answers
 come in any order. One has ``spans`` (offsets in characters) or ``labels`` with ``scores`` for all labels or none; or
-``error``, one sentence. It may say what :class:`~seqgpt.evaluation.predictor.Written` does: ``malformed``,
+``error``, one sentence. It may say what :class:`~seqgpt.evaluation.predictor.FreeAnswer` does: ``malformed``,
 ``ungrounded``. The process ends when its input does.
 """
 
@@ -24,7 +24,7 @@ from typing import IO, Any
 from tqdm.auto import tqdm
 
 from seqgpt.errors import ConfigError, DataError, RunError, SeqGPTError, did_you_mean, shown
-from seqgpt.evaluation.predictor import LostError, Written
+from seqgpt.evaluation.predictor import FreeAnswer, LostError
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.texts import check_text
@@ -59,7 +59,7 @@ class Command:
         self._vain = 0  # starts since its last answer
         self._has_answered = False
 
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Written]:
+    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[FreeAnswer]:
         """Answer each task on its text.
 
         Raises:
@@ -183,13 +183,13 @@ class Command:
                 )
         return answer
 
-    def _read(self, text: str, task: AtomicTask, answer: dict[str, Any]) -> Written:
+    def _read(self, text: str, task: AtomicTask, answer: dict[str, Any]) -> FreeAnswer:
         try:
             read = _spans if task.kind == "extract" else _classes
             malformed, ungrounded = answer.get("malformed", False), answer.get("ungrounded", 0)
             if not isinstance(malformed, bool) or type(ungrounded) is not int or ungrounded < 0:
                 raise DataError("malformed must be true or false, and ungrounded a count.")
-            return Written(read(text, task, answer), malformed, ungrounded)
+            return FreeAnswer(read(text, task, answer), malformed, ungrounded)
         except SeqGPTError as error:
             raise DataError(f"{self._name} answered {shown(answer)} to {shown(text)}: {error}") from error
 

@@ -21,7 +21,7 @@ from seqgpt.engine.reading import Part
 from seqgpt.engine.released_code import MAX_NEW_TOKENS as RELEASED_MAX_NEW_TOKENS
 from seqgpt.engine.windows import join
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.evaluation.predictor import Written, no_answer
+from seqgpt.evaluation.predictor import FreeAnswer, no_answer
 from seqgpt.model import SeqGPT
 from seqgpt.rendered import Mark, Piece, Rendered, is_mark
 from seqgpt.results import Classification, Extraction, Result
@@ -105,7 +105,7 @@ class FreeGeneration:
         padding = model.tokenizer.pad_token_id
         self._padding = padding if isinstance(padding, int) else self._ends[0]
 
-    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[Written]:
+    def predict_pairs(self, pairs: Sequence[tuple[str, AtomicTask]], *, progress: bool = False) -> list[FreeAnswer]:
         """Answer each task on its text.
 
         Raises:
@@ -129,7 +129,9 @@ class FreeGeneration:
             result = unite(text, task, [group for group, _ in groups], united) if len(groups) > 1 else united[0]
             if len(reads) > 1 and task.kind == "classify" and not any(_held(one.result) for one in reads):
                 result = no_answer(text, task)  # of scores that are all 0 the first would be taken
-            written.append(Written(result, any(one.malformed for one in reads), sum(one.ungrounded for one in reads)))
+            written.append(
+                FreeAnswer(result, any(one.malformed for one in reads), sum(one.ungrounded for one in reads))
+            )
         return written
 
     def _groups(self, text: str, task: AtomicTask) -> list[Group]:

@@ -46,8 +46,8 @@ _SHAPES: dict[str, tuple[str, str, str, Sequence[str]]] = {  # schema, task, fam
 
 
 @dataclass
-class Written:
-    """What was written.
+class Outcome:
+    """What the records gave.
 
     Attributes:
         examples: How many examples, by language and task.
@@ -97,13 +97,13 @@ def mentions_of_record(ner: Request, record: Record) -> list[Place]:
     return [Place(span.text, span.start) for one in clean_record(ner, record).sets for span in one.spans]
 
 
-def write_recipes(config: SynthConfig, texts: Sequence[RawText], records: Records) -> Written:
+def write_recipes(config: SynthConfig, texts: Sequence[RawText], records: Records) -> Outcome:
     """Write all that the records have as recipes, what was rejected, and the labels.
 
     Raises:
         RunError: If a file cannot be written.
     """
-    folder, written = Path(config.output_dir), Written()
+    folder, written = Path(config.output_dir), Outcome()
     try:
         _count(config, texts, records, folder, written)
         _write_rows(config, texts, records, folder, written)
@@ -115,7 +115,7 @@ def write_recipes(config: SynthConfig, texts: Sequence[RawText], records: Record
     return written
 
 
-def _count(config: SynthConfig, texts: Sequence[RawText], records: Records, folder: Path, written: Written) -> None:
+def _count(config: SynthConfig, texts: Sequence[RawText], records: Records, folder: Path, written: Outcome) -> None:
     """Count the labels of all answers, and write down what of them is rejected."""
     part = folder / f"_{REJECTED_FILE}{PART}"
     with part.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
@@ -135,7 +135,7 @@ def _count(config: SynthConfig, texts: Sequence[RawText], records: Records, fold
 
 
 def _write_rows(
-    config: SynthConfig, texts: Sequence[RawText], records: Records, folder: Path, written: Written
+    config: SynthConfig, texts: Sequence[RawText], records: Records, folder: Path, written: Outcome
 ) -> None:
     parts: dict[Path, TextIO] = {}
     with_examples = set()
@@ -159,7 +159,7 @@ def _write_rows(
     _put_in_place(config, folder, set(parts), written)
 
 
-def _put_in_place(config: SynthConfig, folder: Path, written_files: set[Path], written: Written) -> None:
+def _put_in_place(config: SynthConfig, folder: Path, written_files: set[Path], written: Outcome) -> None:
     """Give the rows their names, write the recipes, and take away what another choice of texts or tasks left."""
     for path in written_files:
         part = path.with_name(f"_{path.name}{PART}")

@@ -16,7 +16,7 @@ from seqgpt.synth.raw_texts import RawTexts
 from seqgpt.synth.records import Records, Totals
 
 if TYPE_CHECKING:
-    from seqgpt.synth.recipes_out import Written
+    from seqgpt.synth.recipes_out import Outcome
 
 TASK_NAMES = {"classify": "classification", "typing": "entity typing", "ner": "NER"}
 _LANGUAGE_NAMES = {"en": "En", "zh": "Zh"}
@@ -25,7 +25,7 @@ _MOST_FREQUENT = 8
 _COLOURS = ("#2f6fb0", "#d1702a", "#3a8f5c", "#b5445a", "#7c5bb0", "#8a6d3b")
 
 
-def to_markdown(config: SynthConfig, texts: RawTexts, written: Written, records: Records, price: Price | None) -> str:
+def to_markdown(config: SynthConfig, texts: RawTexts, written: Outcome, records: Records, price: Price | None) -> str:
     """Return the report."""
     parts = [
         f"# {config.name}: labels by {config.teacher.model}, prompts {config.prompts}",

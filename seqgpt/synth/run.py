@@ -22,7 +22,7 @@ from seqgpt.synth.estimate import Estimate, estimate
 from seqgpt.synth.http_teacher import HttpTeacher
 from seqgpt.synth.prices import Price, find_price
 from seqgpt.synth.raw_texts import RawText, RawTexts, read_texts
-from seqgpt.synth.recipes_out import Written, clean_record, mentions_in, write_recipes
+from seqgpt.synth.recipes_out import Outcome, clean_record, mentions_in, write_recipes
 from seqgpt.synth.records import RECORDS_FILE, Record, Records
 from seqgpt.synth.report import draw_labels, to_markdown
 from seqgpt.synth.requests import Request, plan
@@ -51,7 +51,7 @@ class Summary:
     """
 
     texts: RawTexts
-    written: Written
+    written: Outcome
     requests: int
     cost: float | None
     failed: Counter[str] = field(default_factory=Counter)

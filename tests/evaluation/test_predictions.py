@@ -10,7 +10,7 @@ from seqgpt.errors import DataError, RunError
 from seqgpt.evaluation.evaluation import open_evaluation, run_evaluation
 from seqgpt.evaluation.pages.evaluation_page import to_html
 from seqgpt.evaluation.predictions import CannotAnswerError, predict, read_predictions
-from seqgpt.evaluation.predictor import LostError, Written
+from seqgpt.evaluation.predictor import FreeAnswer, LostError
 from seqgpt.evaluation.sets import EvalSet
 from seqgpt.evaluation.tables import to_markdown
 
@@ -166,7 +166,7 @@ def test_malformed_and_ungrounded_answers_are_shares_and_none_where_there_can_be
 
     def freely(text, task):
         odd = text == "text 1"
-        return Written(named(text, task), malformed=odd, ungrounded=3 * odd)
+        return FreeAnswer(named(text, task), malformed=odd, ungrounded=3 * odd)
 
     who = EvalSet("who", "x", "extract", [Example(named(f"text {i}", WHO)) for i in range(4)])
     tone = EvalSet("tone", "x", "classify", classes(4))

@@ -7,7 +7,7 @@ import pytest
 
 from seqgpt.errors import ConfigError, DataError, RunError, TextError
 from seqgpt.evaluation.predictions import predict
-from seqgpt.evaluation.predictor import Written
+from seqgpt.evaluation.predictor import FreeAnswer
 from seqgpt.examples import Example
 from seqgpt.predictors.command import Command
 from seqgpt.results import Classification, Extraction, Span
@@ -66,7 +66,7 @@ def test_answers_belong_to_their_questions(command):
     assert written[0].result == Extraction.of(
         texts[0], WHO, [Span("人", "人", 8, 9, 0.5), Span("Ann", "Ann", 0, 3, 0.5)]
     )
-    assert written[8] == Written(Classification.of(texts[2], TOPICS, ("war", "sport")))
+    assert written[8] == FreeAnswer(Classification.of(texts[2], TOPICS, ("war", "sport")))
     assert command.predict_pairs([("war", TOPIC)])[0].result.label == "war"
     assert command.predict_pairs([]) == []
 
