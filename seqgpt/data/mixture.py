@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from seqgpt.data import allocation
 from seqgpt.data.draws import order_by
 from seqgpt.data.leaks import HeldOut, held_out_texts, refuse_held_out
 from seqgpt.data.mixture_config import MixtureConfig
+from seqgpt.data.patterns import is_among, is_pattern, matching_recipes
 from seqgpt.data.recipe import list_recipes, load_recipe
 from seqgpt.data.source import has_no_splits, sources_of, split_name, split_source
 from seqgpt.data.text_index import TextIndex, index_examples, index_texts
@@ -266,16 +266,12 @@ def _most_common(values: Iterable[str]) -> str:
 
 def find_sources(config: MixtureConfig) -> list[str]:
     """Return the names of all sources that a config asks for, sorted, each once."""
-    known = list_recipes()
     found: set[str] = set()
     for name in config.sources:
         if has_no_splits(name):
             found.add(name)
-        elif "*" in name or "?" in name:
-            matching = [recipe for recipe in known if fnmatchcase(recipe, name)]
-            if not matching:
-                raise ConfigError(f"no recipe matches {name!r}: see `seqgpt data list`.")
-            for one in matching:
+        elif is_pattern(name):
+            for one in matching_recipes(name):
                 recipe = load_recipe(one)
                 if recipe.checked and not recipe.held_out and not recipe.conflicts:
                     found.update(sources_of(one))
@@ -293,17 +289,16 @@ def find_sources(config: MixtureConfig) -> list[str]:
 
 def _check_matches(config: MixtureConfig, found: Collection[str]) -> None:
     """Raise a ``ConfigError`` for a choice that chooses nothing: it is misspelt."""
-    names = {name for source in found for name in (source, split_name(source)[0])}
     recipes = [split_source(source)[0] for source in found if not has_no_splits(source)]
     known: dict[str, Collection[str]] = {
-        "exclude": {*names, *list_recipes()},
+        "exclude": {*found, *list_recipes()},
         "weights": set(found),
         "families": {recipe.family for recipe in recipes},
         "languages": {recipe.language for recipe in recipes},
     }
     for key, values in known.items():
         for one in getattr(config, key):
-            if not any(fnmatchcase(value, one) if key == "exclude" else value == one for value in values):
+            if not (any(is_among(value, [one]) for value in values) if key == "exclude" else one in values):
                 raise ConfigError(
                     f"{key}: {one!r} is none of the sources'.{did_you_mean(one, sorted(values))} "
                     "Correct it, or leave it out."
@@ -311,8 +306,7 @@ def _check_matches(config: MixtureConfig, found: Collection[str]) -> None:
 
 
 def _wanted(source: str, config: MixtureConfig) -> bool:
-    name = split_name(source)[0]
-    if any(fnmatchcase(source, pattern) or fnmatchcase(name, pattern) for pattern in config.exclude):
+    if is_among(source, config.exclude):
         return False
     if config.method == "weights" and source not in config.weights:
         return False

@@ -15,11 +15,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, get_args
 
 from seqgpt.configs import find_config
+from seqgpt.data.patterns import is_among, is_pattern, matching_recipes
 from seqgpt.data.recipe import Recipe, list_recipes, load_recipe
 from seqgpt.data.source import is_recipe, sources_of, split_name, split_source
 from seqgpt.errors import ConfigError, did_you_mean
@@ -75,9 +75,8 @@ class Suite:
         found: dict[str, None] = {}
         for name in self.sources:
             found.update(dict.fromkeys(self._of(name)))
-        named = {split_name(source)[0] for source in found}
         for pattern in self.exclude:
-            if not any(fnmatchcase(name, pattern) for name in (*found, *named)):
+            if not any(is_among(source, [pattern]) for source in found):
                 raise ConfigError(f"exclude: {pattern!r} is none of the sources'. Correct it, or leave it out.")
         chosen = [source for source in found if self._wants(source)]
         if not chosen:
@@ -87,11 +86,8 @@ class Suite:
     def _of(self, name: str) -> list[str]:
         if not is_recipe(name):
             return [name]
-        if "*" in name or "?" in name:
-            matching = [recipe for recipe in list_recipes() if fnmatchcase(recipe, name)]
-            if not matching:
-                raise ConfigError(f"no recipe matches {name!r}: see `seqgpt data list`.")
-            return [source for recipe in matching for source in self._tasks_of(recipe)]
+        if is_pattern(name):
+            return [source for recipe in matching_recipes(name) for source in self._tasks_of(recipe)]
         split_source(name)  # complains if there is no such thing
         return [name] if split_name(name)[1] else self._tasks_of(name)
 
@@ -99,12 +95,11 @@ class Suite:
         return sources_of(recipe) if self.tasks == "all" else [recipe]
 
     def _wants(self, source: str) -> bool:
-        name = split_name(source)[0]
-        if any(fnmatchcase(source, pattern) or fnmatchcase(name, pattern) for pattern in self.exclude):
+        if is_among(source, self.exclude):
             return False
         if not is_recipe(source):
             return True
-        recipe = load_recipe(name)
+        recipe, _ = split_source(source)
         return (
             (not self.families or recipe.family in self.families)
             and (not self.languages or recipe.language in self.languages)
