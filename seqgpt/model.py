@@ -78,6 +78,7 @@ class SeqGPT:
         template: The template that the model is trained on.
         trained: False for a model that has not been trained on the template yet.
         threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
+        overlap: Whether its spans may overlap; saved with the model.
         calibration: The temperatures of its probabilities; saved with the model.
         adapter: The LoRA adapter in the model; None if it has none.
         source: Where its weights are, without the adapter; None if they are nowhere but in memory.
@@ -91,6 +92,7 @@ class SeqGPT:
         template: str | None = None,
         trained: bool = True,
         threshold: float | None = None,
+        overlap: Overlap = "allow",
         calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     ) -> None:
         self.template = known_template(template)
@@ -98,6 +100,7 @@ class SeqGPT:
         self.tokenizer = tokenizer
         self.trained = trained
         self.calibration = calibration
+        self.overlap = overlap
         self.threshold = default_settings(self.template.name).threshold if threshold is None else threshold
         self.adapter: Adapter | None = None
         self.source: Source | None = Source(model.name_or_path, None, {}) if model.name_or_path else None
@@ -178,6 +181,7 @@ class SeqGPT:
             template=said.template,
             trained=said.trained,
             threshold=said.threshold,
+            overlap=said.overlap,
             calibration=said.calibration,
         )
         opened.source = source
@@ -232,13 +236,13 @@ class SeqGPT:
         self.save_settings(path)
 
     def save_settings(self, path: Path) -> None:
-        """Save what stands beside the weights: template, threshold, calibration, ``trained``, and the tokenizer.
+        """Save what stands beside the weights: template, how the model decides, ``trained``, and the tokenizer.
 
         An adapter takes that of its base, which it is checked to have.
         """
         if self.adapter is None:
             self.tokenizer.save_pretrained(path)
-        settings = Settings(self.template.name, self.trained, self.threshold, self.calibration)
+        settings = Settings(self.template.name, self.trained, self.threshold, self.overlap, self.calibration)
         write_settings(path, settings._replace(adapter=self.adapter is not None))
 
     def add_lora(
@@ -291,7 +295,7 @@ class SeqGPT:
     def load_adapter(self, path: str | Path) -> SeqGPT:
         """Put a saved adapter on the model, in place of another one if it has one.
 
-        The adapter brings its threshold and calibration.
+        The adapter brings its threshold, overlap and calibration.
 
         Args:
             path: A folder or hub id.
@@ -319,7 +323,8 @@ class SeqGPT:
             self.adapter.remove()
             self.adapter = None
         self.adapter = adapters.load(self.model, folder, base)
-        self.trained, self.threshold, self.calibration = said.trained, said.threshold, said.calibration
+        self.trained, self.threshold = said.trained, said.threshold
+        self.overlap, self.calibration = said.overlap, said.calibration
         self._forget_layers()
         return self
 
@@ -385,7 +390,7 @@ class SeqGPT:
         task: TaskLike | Tasks[Any],
         *,
         threshold: Threshold | None = None,
-        overlap: Overlap = "allow",
+        overlap: Overlap | None = None,
         max_length: MaxLength = "chunk",
         batch_size: int = 16,
         compat: Compat | None = None,
@@ -399,7 +404,8 @@ class SeqGPT:
                 or ``{name: task}``.
             threshold: What the probability of a span, or of one label of several, must exceed: a number, or
                 ``{label: number}`` for some labels. By default the model's own, ``model.threshold``.
-            overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap.
+            overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap, whatever their
+                labels. By default the model's own, ``model.overlap``.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
                 (``"chunk"``), refused (``"error"``), or cut off behind the first part (``"truncate"``). The result's
                 ``warnings`` say so. With ``"chunk"`` a part has at most 4,096 tokens.
@@ -504,7 +510,9 @@ class SeqGPT:
         before, least = self.calibration, self.calibration.raw(self.threshold)
         self.calibration = Calibration()
         try:
-            predicted = self.predict_pairs([(example.text, example.task) for example in examples], threshold=LOWEST)
+            predicted = self.predict_pairs(
+                [(example.text, example.task) for example in examples], threshold=LOWEST, overlap="allow"
+            )
         except BaseException:
             self.calibration = before
             raise
@@ -554,7 +562,7 @@ class SeqGPT:
                     calibration=self.calibration,
                     progress=progress,
                 )
-        if options.overlap == "allow":
+        if (options.overlap or self.overlap) == "allow":
             return results
         return [result.flat() if isinstance(result, Extraction) else result for result in results]
 
@@ -629,6 +637,7 @@ class SeqGPT:
             "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "threshold": self.threshold,
+            "overlap": self.overlap,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,
             "training_layout": training_layout,

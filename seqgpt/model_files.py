@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args
 
 import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -30,10 +30,11 @@ from transformers import (
 from seqgpt.calibration import Calibration
 from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.errors import ConfigError, ModelError, did_you_mean
+from seqgpt.options import Overlap
 from seqgpt.whole_file import write_file
 
 SETTINGS_FILE = "seqgpt.json"
-"""Beside the weights: the model's template, whether it is trained on it, threshold, calibration, the file's format."""
+"""Beside the weights: the model's template, whether it is trained on it, how it decides, and the file's format."""
 
 BUNDLED = "bundled"
 """The name of the model that comes with the library."""
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
         template: Name of the model's template.
         trained: The model is trained on it.
         threshold: What the probability of a span, or of one label of several, must exceed.
+        overlap: Whether spans may overlap.
         calibration: The temperatures of its probabilities.
         adapter: What lies beside them is an adapter, not a whole model.
     """
@@ -65,6 +67,7 @@ class Settings(NamedTuple):
     template: str
     trained: bool = True
     threshold: float = DEFAULT_THRESHOLD
+    overlap: Overlap = "allow"
     calibration: Calibration = Calibration()
     adapter: bool = False
 
@@ -290,6 +293,8 @@ def read_settings(file: Path) -> Settings:
             raise ModelError(f"{file} says {getattr(said, name)!r} of {name}, not true or false: {again}")
     if type(said.threshold) not in (int, float) or not 0 <= said.threshold < 1:
         raise ModelError(f"{file} says {said.threshold!r} of threshold, not a probability below 1: {again}")
+    if said.overlap not in get_args(Overlap):
+        raise ModelError(f"{file} says {said.overlap!r} of overlap, not {' or '.join(get_args(Overlap))}: {again}")
     return said
 
 

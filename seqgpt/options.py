@@ -39,7 +39,7 @@ class OptionKeywords(TypedDict, total=False):
     """The options of a prediction as keyword arguments, for type checkers."""
 
     threshold: Threshold | None
-    overlap: Overlap
+    overlap: Overlap | None
     max_length: MaxLength
     batch_size: int
     compat: Compat | None
@@ -54,7 +54,7 @@ class Options:
     """
 
     threshold: Threshold | None = None
-    overlap: Overlap = "allow"
+    overlap: Overlap | None = None
     max_length: MaxLength = "chunk"
     batch_size: int = 16
     compat: Compat | None = None
@@ -66,7 +66,7 @@ class Options:
         elif self.threshold is not None:
             check_probability("threshold", self.threshold)
         known_values = {
-            "overlap": get_args(Overlap),
+            "overlap": (None, *get_args(Overlap)),
             "max_length": get_args(MaxLength),
             "compat": (None, *get_args(Compat)),
         }

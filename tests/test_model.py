@@ -298,7 +298,7 @@ def test_a_text_that_just_fits_is_read_whole(model):
 
 @pytest.mark.parametrize("option", ["overlap", "max_length"])
 def test_options_have_known_values(model, option):
-    with pytest.raises(ConfigError, match=f"{option} is 'nested': use '"):
+    with pytest.raises(ConfigError, match=f"{option} is 'nested': use (None or )?'"):
         model.predict("x", PEOPLE, **{option: "nested"})
 
 
@@ -312,6 +312,18 @@ def test_flat_spans_do_not_overlap(model):
     for span in set(nested.spans) - set(flat.spans):
         rivals = [s for s in flat.spans if s.start < span.end and span.start < s.end]
         assert max(rival.score for rival in rivals) >= span.score
+
+
+def test_whether_spans_overlap_is_the_models_own(model, tmp_path):
+    text, asked = "Tim Cook visited Shanghai, 杰克逊去了上海。", ["person", "地点"]
+    said = {kind: model.predict(text, asked, threshold=0.05, overlap=kind) for kind in ("allow", "flat")}
+    own = SeqGPT(model.model, model.tokenizer, overlap="flat")
+    own.save_pretrained(tmp_path)
+    for one in (own, SeqGPT.from_pretrained(tmp_path)):
+        assert one.info()["overlap"] == "flat"
+        assert one.predict(text, asked, threshold=0.05) == said["flat"]
+        assert one.predict(text, asked, threshold=0.05, overlap="allow") == said["allow"] != said["flat"]
+    assert SeqGPT(model.model, model.tokenizer).predict(text, asked, threshold=0.05) == said["allow"]
 
 
 def test_texts_may_come_one_after_another(model):
@@ -703,6 +715,10 @@ def test_weights_of_another_kind_of_model(folder):
         ('{"format": 1}', "names no template"),
         ('{"format": 1, "template": 7}', "names no template"),
         ('{"format": 1, "template": "seqgpt-marks-4", "trained": "no"}', "says 'no' of trained, not true or false"),
+        (
+            '{"format": 1, "template": "seqgpt-marks-4", "overlap": "no"}',
+            "says 'no' of overlap, not allow or flat",
+        ),
         ('{"format": 1, "template": "seqgpt-marks-4", "threshold": 2}', "says 2 of threshold, not a probability below"),
     ],
 )

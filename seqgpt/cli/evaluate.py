@@ -184,23 +184,22 @@ def _suite(options: argparse.Namespace) -> Suite:
 
 def _open_predictors(options: argparse.Namespace, stack: ExitStack) -> dict[str, Opened]:
     """Open what is evaluated, by name; what is started for it ends with the stack."""
-    from seqgpt.predictors.flat import Flat
     from seqgpt.predictors.open import Opened, about_model, open_predictor
 
     named = dict(_name_of(given) for given in options.predictor)
     asks_model = bool(options.model) or not options.predictor
     if len(named) < len(options.predictor) or (asks_model and "model" in named):
         raise ConfigError("two predictors have one name: give them other ones, as in --predictor mine=model:runs/mine.")
-    if not asks_model and (options.threshold is not None or options.int8 or options.overlap != "allow"):
+    if not asks_model and (options.threshold is not None or options.int8 or options.overlap):
         raise ConfigError("--threshold, --overlap and --int8 are of the model of --model: name it, or leave them out.")
     found: dict[str, Opened] = {}
     if asks_model:
         model = open_model(options)
         if options.threshold is not None:
             model.threshold = options.threshold
-        about = about_model(model_path(options), model)
-        flat = options.overlap == "flat"
-        found["model"] = Opened(Flat(model), {**about, "overlap": "flat"}) if flat else Opened(model, about)
+        if options.overlap is not None:
+            model.overlap = options.overlap
+        found["model"] = Opened(model, about_model(model_path(options), model))
     quiet_loading()
     for name, place in named.items():
         found[name] = stack.enter_context(open_predictor(place))

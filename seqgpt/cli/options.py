@@ -45,8 +45,7 @@ def add_overlap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap",
         choices=get_args(Overlap),
-        default="allow",
-        help="flat: of spans that overlap, the most probable (default: allow)",
+        help="allow: all spans; flat: of those that overlap, the most probable (default: the model's own)",
     )
 
 

@@ -2,14 +2,12 @@
 
 from seqgpt.predictors.command import Command
 from seqgpt.predictors.embeddings import SentenceEmbeddings
-from seqgpt.predictors.flat import Flat
 from seqgpt.predictors.free_generation import FreeGeneration
 from seqgpt.predictors.open import Opened, open_predictor
 from seqgpt.predictors.zero_shot_pipeline import ZeroShotPipeline
 
 __all__ = [
     "Command",
-    "Flat",
     "FreeGeneration",
     "Opened",
     "SentenceEmbeddings",

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.mixture import to_table
-from seqgpt.evaluation.threshold import best_threshold, mean_f1
+from seqgpt.evaluation.threshold import Decision, best_decision, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.run_lock import run_lock
@@ -148,7 +148,7 @@ def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
     if held_out:
         _calibrate(trainer.seqgpt, held_out)
         if trainer.is_world_process_zero():
-            with saved_or_told("the threshold", directory):
+            with saved_or_told("how the model decides", directory):
                 trainer.seqgpt.save_settings(directory)
         metrics = trainer.evaluate()
     after = measure(trainer.seqgpt, compared)
@@ -166,7 +166,7 @@ def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
 
 
 def _calibrate(model: SeqGPT, held_out: Named) -> None:
-    """Give the model the temperatures and the threshold that are best for the held-out examples.
+    """Give the model the temperatures, threshold and overlap that are best for the held-out examples.
 
     Every process does it, and comes to the same: their models must not differ.
     """
@@ -174,10 +174,13 @@ def _calibrate(model: SeqGPT, held_out: Named) -> None:
     groups = []
     for examples in held_out.values():
         pairs = [(example.text, example.task) for example in examples]
-        predicted = model.predict_pairs(pairs, threshold=LOWEST)
+        predicted = model.predict_pairs(pairs, threshold=LOWEST, overlap="allow")
         groups.append([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
-    best = best_threshold(groups)
-    before, after = mean_f1(groups, model.threshold), mean_f1(groups, best)
+    best, former = best_decision(groups), Decision(model.threshold, model.overlap)
+    after, before = mean_f1(groups, *best), mean_f1(groups, *former)
     if after > before:
-        say(f"threshold {best:.2f}: F1 {after:.3f} on what is held out ({before:.3f} at {model.threshold:.2f})")
-        model.threshold = best
+        say(
+            f"threshold {best.threshold:.2f}, overlap {best.overlap}: F1 {after:.3f} on what is held out "
+            f"({before:.3f} with {former.threshold:.2f}, {former.overlap})"
+        )
+        model.threshold, model.overlap = best

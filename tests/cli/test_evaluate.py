@@ -47,7 +47,7 @@ def test_spans_that_overlap(model, tmp_path, capfd):  # noqa: F811
     assert [one.result.spans for one in every.predictions] != [one.result.spans for one in flat.predictions]
     capfd.readouterr()
     said = complaint(capfd, *asked, str(tmp_path / "all"), "--overlap", "flat")
-    assert "has predictions of another 'model' (overlap: None then, 'flat' now)" in said
+    assert "has predictions of another 'model' (overlap: 'allow' then, 'flat' now)" in said
     said = complaint(capfd, "evaluate", "--recipes", "sample", "--predictor", f"model:{model}", "--overlap", "flat")
     assert "--threshold, --overlap and --int8 are of the model of --model: name it, or leave them out" in said
 

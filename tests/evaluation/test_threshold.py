@@ -1,4 +1,4 @@
-"""The best threshold is the one that brute force finds best."""
+"""The best decision is the one that brute force finds best."""
 
 import random
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgpt.evaluation.scoring import offset_f1
-from seqgpt.evaluation.threshold import CANDIDATES, best_threshold, mean_f1
+from seqgpt.evaluation.threshold import CANDIDATES, Decision, best_decision, mean_f1
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask
 from tests.strategies import quick
@@ -17,23 +17,27 @@ TEXT = "0123456789"
 
 
 def spans(random_, n, scores):
-    places = {(random_.choice("ab"), random_.randrange(10)) for _ in range(n)}
-    return [Span(label, TEXT[i], i, i + 1, random_.choice(scores)) for label, i in sorted(places)]
+    places = {(random_.choice("ab"), random_.randrange(10), random_.randint(1, 3)) for _ in range(n)}
+    return [
+        Span(label, TEXT[i : i + length], i, min(i + length, 10), random_.choice(scores))
+        for label, i, length in sorted(places)
+    ]
 
 
 @quick
 @given(seed=st.integers(0, 10**6))
-def test_mean_f1_is_offset_f1_of_what_is_above_the_threshold(seed):
+def test_mean_f1_is_offset_f1_of_what_is_said_so(seed):
     random_ = random.Random(seed)  # noqa: S311
     gold = [Extraction.of(TEXT, TASK, spans(random_, 4, [1.0])) for _ in range(5)]
     predicted = [Extraction.of(TEXT, TASK, spans(random_, 6, [0.1, 0.3, 0.45, 0.8])) for _ in range(5)]
     by_hand = {}
+    group = list(zip(gold, predicted, strict=True))
     for threshold in CANDIDATES:
         kept = [Extraction.of(TEXT, TASK, [s for s in p.spans if s.score > threshold]) for p in predicted]
-        by_hand[threshold] = offset_f1(gold, kept).micro.f1
-        group = list(zip(gold, predicted, strict=True))
-        assert mean_f1([group], threshold) == pytest.approx(by_hand[threshold])
-    assert by_hand[best_threshold([group])] == pytest.approx(max(by_hand.values()))
+        by_hand[Decision(threshold, "allow")] = offset_f1(gold, kept).micro.f1
+        by_hand[Decision(threshold, "flat")] = offset_f1(gold, [one.flat() for one in kept]).micro.f1
+    assert {one: mean_f1([group], *one) for one in by_hand} == pytest.approx(by_hand)
+    assert by_hand[best_decision([group])] == pytest.approx(max(by_hand.values()))
 
 
 def test_groups_count_alike_and_single_labels_not_at_all():
@@ -43,11 +47,11 @@ def test_groups_count_alike_and_single_labels_not_at_all():
     said = Classification.of("t", several, (), {"x": 0.3, "y": 0.2})
     single = (Classification.of("t", one, ("x",)), Classification.of("t", one, ("y",), {"x": 0.4, "y": 0.6}))
     assert mean_f1([[(gold, said)], [single]], 0.25) == 1.0
-    assert best_threshold([[(gold, said)], [single]]) == 0.25
+    assert best_decision([[(gold, said)], [single]]) == (0.25, "allow")
     missed = Extraction.of(TEXT, TASK, [Span("a", "1", 1, 2)]), Extraction.of(TEXT, TASK, [])
     assert mean_f1([[(gold, said)] * 9, [missed]], 0.25) == 0.5
 
 
 def test_without_anything_to_choose_from_it_is_one_half():
-    assert best_threshold([]) == 0.5
+    assert best_decision([]) == (0.5, "allow")
     assert mean_f1([], 0.5) == 0.0

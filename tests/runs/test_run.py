@@ -16,6 +16,7 @@ from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.recipe import load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
+from seqgpt.evaluation.threshold import Decision
 from seqgpt.run_lock import is_empty
 from seqgpt.runs import data as run_data
 from seqgpt.runs import run
@@ -221,18 +222,21 @@ def test_every_family_is_trained_and_opened_again(model_type, config, files):
     assert same(model, SeqGPT.from_pretrained(files / "run"))
 
 
-def test_the_threshold_is_chosen_on_what_is_held_out(config, files, monkeypatch, capfd):
-    monkeypatch.setattr(run, "best_threshold", lambda _: 0.15)
-    monkeypatch.setattr(run, "mean_f1", lambda _, threshold: 1 - threshold)
+def test_how_the_model_decides_is_chosen_on_what_is_held_out(config, files, monkeypatch, capfd):
+    monkeypatch.setattr(run, "best_decision", lambda _: Decision(0.15, "flat"))
+    monkeypatch.setattr(run, "mean_f1", lambda _, threshold, overlap: 1 - threshold)
     model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
-    assert model.threshold == SeqGPT.from_pretrained(files / "run").threshold == 0.15
-    assert "threshold 0.15: F1 0.850 on what is held out (0.500 at 0.50)" in capfd.readouterr().err
+    opened = SeqGPT.from_pretrained(files / "run")
+    assert (model.threshold, model.overlap) == (opened.threshold, opened.overlap) == (0.15, "flat")
+    said = "threshold 0.15, overlap flat: F1 0.850 on what is held out (0.500 with 0.50, allow)"
+    assert said in capfd.readouterr().err
 
 
-def test_a_threshold_that_is_no_better_is_not_taken(config, files, monkeypatch):
+def test_what_is_no_better_is_not_taken(config, files, monkeypatch):
     monkeypatch.setattr(run, "mean_f1", lambda *_: 0.0)
     model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
-    assert model.threshold == SeqGPT.from_pretrained(files / "run").threshold == 0.5
+    opened = SeqGPT.from_pretrained(files / "run")
+    assert (model.threshold, model.overlap) == (opened.threshold, opened.overlap) == (0.5, "allow")
 
 
 def test_home_is_one_place(config, files, monkeypatch):
