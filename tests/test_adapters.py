@@ -76,6 +76,7 @@ def same(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_there_and_back_with_new_marks(model_type, tied, plain, tmp_path):
@@ -109,6 +110,7 @@ def test_there_and_back_with_new_marks(model_type, tied, plain, tmp_path):
     assert same(weights(SeqGPT.from_pretrained(tmp_path / "merged")), weights(model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_marks_that_are_learnt_already_stay(model_type, tiny, tmp_path):
     model = SeqGPT(copy.deepcopy(tiny(model_type).model), tiny(model_type).tokenizer)
@@ -124,6 +126,7 @@ def test_marks_that_are_learnt_already_stay(model_type, tiny, tmp_path):
     assert same(weights(model), base)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_put_on_an_open_model_in_place_of_another_one(trained, tmp_path):
     models = [move(SeqGPT.from_pretrained(trained).add_lora(r=r), seed=r) for r in (2, 3)]
     models[0].threshold = 0.25
@@ -138,6 +141,7 @@ def test_an_adapter_is_put_on_an_open_model_in_place_of_another_one(trained, tmp
         assert not model.model.training
 
 
+@pytest.mark.slow
 def test_what_was_computed_before_is_not_computed_after(trained):
     model = SeqGPT.from_pretrained(trained)
     plain = model.predict(TEXT, WHO, threshold=0.0)
@@ -146,6 +150,7 @@ def test_what_was_computed_before_is_not_computed_after(trained):
     assert_alike(model.merge_adapter().predict(TEXT, WHO, threshold=0.0), changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_marks_cost_little_and_are_computed_as_peft_does(model_type, tied, plain, monkeypatch):
@@ -203,6 +208,7 @@ def test_another_base_is_refused(plain, trained, tmp_path):
         SeqGPT.from_pretrained(tmp_path / "moved", base=tmp_path / "seed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_base_in_another_number_type_is_the_same(dtype, trained, tmp_path):
     adapter = tmp_path / "adapter"
@@ -228,6 +234,7 @@ def test_a_few_weights_tell_models_apart(tiny):
     assert "only one of them has a weight" in one.differs(take(tiny("bloom").model, tiny("bloom").tokenizer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_a_base_of_8_bits(model_type, plain, tmp_path):
     """The adapter stays float32, is saved and opened, and gradients come to all of it through the 8-bit layers."""

@@ -38,6 +38,7 @@ PREFIXES = ["人", "人名", "人名字", "人 名", "人\n", "人\u200b"]
 # Exact results: those of brute force over all strings of the text and all labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
 def test_odd_characters_are_characters_like_others(text, tiny):
     model, task = tiny("qwen3", SEED), AtomicTask.extract(ODD_LABELS)
@@ -71,6 +72,7 @@ def test_labels_that_are_prefixes_of_others_win_by_their_probability_only(labels
         assert sum(result.scores.values()) == pytest.approx(1 - none, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_ten_thousand_exclusive_labels_share_one_probability(tiny):
     labels = [f"label number {i}" for i in range(10_000)]
     result = tiny("qwen3").predict("Tim Cook visited 上海.", AtomicTask.classify(labels))
@@ -85,6 +87,7 @@ def narrow():
         yield
 
 
+@pytest.mark.slow
 @quick
 @given(text=st.lists(texts, min_size=1, max_size=4).map("\n ".join), task=tasks(), flat=st.booleans())
 def test_any_text_may_be_read_in_parts(text, task, flat, tiny, narrow):
@@ -97,6 +100,7 @@ def test_any_text_may_be_read_in_parts(text, task, flat, tiny, narrow):
 # One clear error: one line that names the place and shows no more of the value than is needed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "task", "words"),
     [

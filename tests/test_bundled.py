@@ -51,6 +51,7 @@ def test_it_is_a_trained_model_of_the_default_template(model):
     assert model.model.config.tie_word_embeddings
 
 
+@pytest.mark.slow
 def test_it_has_one_name(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where no folder is called so
     assert find(BUNDLED, revision=None, use_safetensors=True).name == str(BUNDLED_FOLDER)
@@ -62,6 +63,7 @@ def test_it_has_one_name(model, tmp_path, monkeypatch):
     assert seqgpt.predict(text, task) == seqgpt.predict(text, task, model=BUNDLED) == model.predict(text, task)
 
 
+@pytest.mark.slow
 def test_an_adapter_on_it_names_it_and_not_a_path(tmp_path):
     model = SeqGPT.from_pretrained()
     model.add_lora()

@@ -49,6 +49,7 @@ def test_without_temperatures_nothing_changes():
     assert Calibration().result(result) is result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
 def test_the_temperature_of_choices_is_found(true):
     draw = random.Random(0)  # noqa: S311
@@ -66,6 +67,7 @@ def test_the_temperature_of_choices_is_found(true):
     assert found.single == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true", [0.5, 2.5])
 @pytest.mark.parametrize("task", [PEOPLE, TOPICS])
 def test_the_temperature_of_single_questions_is_found(true, task):

@@ -53,6 +53,7 @@ def test_what_is_read_from_strings_is_written_back_so_that_it_reads_the_same(gol
     assert Example.from_dict(example.to_dict()) == example
 
 
+@pytest.mark.slow
 @quick
 @given(some=st.lists(examples, max_size=4))
 def test_read_undoes_write(tmp_path_factory, some):

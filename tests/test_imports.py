@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 MODULES = [
     "tasks",
     "results",
@@ -18,6 +20,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_text_core_loads_no_torch():
     code = (
         "import sys\n"

@@ -179,6 +179,7 @@ def test_a_text_that_is_too_long_is_an_error(model):
 DESCRIBED = {f"label {i}": f"description number {i} " * 4 for i in range(16)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["Tim Cook visited Shanghai.", "Tim Cook visited Shanghai. " * 24])
 def test_long_descriptions_are_read_in_groups(text, model):
     """Of an extraction, or several labels, each label is answered as if its group were asked alone."""
@@ -261,6 +262,7 @@ def test_a_long_text_may_be_cut_off(model):
     assert result.warnings[0].startswith("only the first ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_length", ["chunk", "truncate"])
 def test_white_space_around_a_text_does_not_make_it_long(max_length, model):
     text, before = "Tim Cook visited Shanghai.", "\n \u3000" * 1000
@@ -282,6 +284,7 @@ def test_a_text_behind_white_space_may_be_cut_off(model):
     assert min(span.start for span in result.spans) >= 500
 
 
+@pytest.mark.slow
 def test_a_text_that_just_fits_is_read_whole(model):
     def fits(text):
         with contextlib.suppress(TextError):
@@ -302,6 +305,7 @@ def test_options_have_known_values(model, option):
         model.predict("x", PEOPLE, **{option: "nested"})
 
 
+@pytest.mark.slow
 def test_flat_spans_do_not_overlap(model):
     text = "Tim Cook visited Shanghai, 杰克逊去了上海。"
     nested = model.predict(text, ["person", "地点"], threshold=0.05)
@@ -326,6 +330,7 @@ def test_whether_spans_overlap_is_the_models_own(model, tmp_path):
     assert SeqGPT(model.model, model.tokenizer).predict(text, asked, threshold=0.05) == said["allow"]
 
 
+@pytest.mark.slow
 def test_texts_may_come_one_after_another(model):
     texts = [f"Tim Cook visited Shanghai {i} times." for i in range(70)]
     read = []
@@ -366,6 +371,7 @@ def test_many_texts_are_not_one_and_options_are_checked_at_once(model):
         model.predict_iter(["a"], ["person"], overlap="flt")
 
 
+@pytest.mark.slow
 def test_calibration_changes_scores_and_no_answer(model, tmp_path, monkeypatch):
     monkeypatch.setattr("seqgpt.engine.spans.MAX_PATHS_OF_A_TEXT", 32)  # to a random model everything is likely
     examples = load_sample("train")[:12]
@@ -483,6 +489,7 @@ def test_positions_are_known_or_taken_from_the_tokenizer(tiny):
     assert tiny("bloom").max_positions == 2048
 
 
+@pytest.mark.slow
 def test_a_config_must_name_a_known_type(tokenizer):
     with pytest.raises(ModelError, match="names no model_type"):
         SeqGPT.from_config({}, tokenizer)
@@ -580,6 +587,7 @@ def test_a_model_is_saved_without_pickles(folder):
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 
 
+@pytest.mark.slow
 def test_saving_does_not_train(tokenizer, folder, tmp_path):
     SeqGPT.from_config(tiny_config("qwen3"), tokenizer).save_pretrained(tmp_path / "untrained")
     assert not SeqGPT.from_pretrained(tmp_path / "untrained").trained

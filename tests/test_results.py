@@ -223,6 +223,7 @@ def test_flat_keeps_a_span_unless_it_overlaps_one_that_is_kept_before_it(extract
     assert flat == Extraction.of(extraction.text, extraction.task, expected)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_spans_are_made_flat_at_once():
     task, text = AtomicTask.extract(["x"]), "ab" * 100_000
     extraction = Extraction.of(text, task, [Span("x", text[i : i + 2], i, i + 2) for i in range(100_000)])

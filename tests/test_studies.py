@@ -78,6 +78,7 @@ def write(path, **values):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @quick
 @given(gold=results)
@@ -87,6 +88,7 @@ def test_a_form_reads_what_it_writes(form, gold):
     assert template.parse(gold.task, str(answer), gold.text) == gold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", LISTED)
 @quick
 @given(gold=results)
@@ -334,6 +336,7 @@ def test_a_study_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 def test_a_study_says_what_it_does_and_nothing_else(tmp_path, monkeypatch, capfd):
     transformers.utils.logging.enable_progress_bar()  # as in a process of its own
     path = write(tmp_path / "small.yaml", variants={"plain": {"x": 1}})

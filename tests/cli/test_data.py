@@ -18,6 +18,7 @@ def run(capsys):
     return run
 
 
+@pytest.mark.slow
 def test_list_shows_every_recipe(run):
     code, out, _ = run("list")
     assert code == 0
@@ -60,6 +61,7 @@ def test_show_of_the_bundled_examples_and_of_a_file(run, tmp_path):
     assert "asked:  x, y\nprompt: <|text|> a<|classify|><|answer|>\nanswer:  y<|end|>" in out
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_check_converts_every_row(run, data_root):
     code, out, err = run("check", "trec", "mctest", "--data-root", data_root)

@@ -10,6 +10,7 @@ from seqgpt.evaluation.evaluation import open_evaluation
 from tests.cli.test_predict_and_train import complaint, eight_lines, folder, model  # noqa: F401
 
 
+@pytest.mark.slow
 def test_evaluate(model, tmp_path, capfd):  # noqa: F811
     run = tmp_path / "run"
     asked = ["evaluate", "--recipes", "sample", "--limit", "8", "--baselines", "--output", str(run)]
@@ -38,6 +39,7 @@ def test_evaluate(model, tmp_path, capfd):  # noqa: F811
     assert "has predictions of another 'model' (threshold: 0.5 then, 0.9 now)" in said
 
 
+@pytest.mark.slow
 def test_spans_that_overlap(model, tmp_path, capfd):  # noqa: F811
     asked = ["evaluate", "--recipes", "sample", "--limit", "12", "--threshold", "0.05", "--output"]
     for folder_name, more in (("all", []), ("flat", ["--overlap", "flat"])):
@@ -75,6 +77,7 @@ def test_the_table_is_there_even_if_a_report_cannot_be_written(model, tmp_path, 
     assert "report.json: No space left on device. Check the path, and make room" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_evaluated(model, tmp_path, capfd, eight_lines):  # noqa: F811
     path = tmp_path / "more.jsonl"
     path.write_text(eight_lines.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
@@ -151,6 +154,7 @@ def test_wrong_evaluations(model, capfd, monkeypatch, tmp_path, arguments, messa
     assert message in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_other_predictors(model, tmp_path, capfd):  # noqa: F811
     worker = tmp_path / "worker.py"
     worker.write_text(
@@ -185,6 +189,7 @@ for line in sys.stdin:
         assert message in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_compare(model, tmp_path, capfd):  # noqa: F811
     run, other, page = tmp_path / "run", tmp_path / "other", tmp_path / "page.html"
     asked = ["evaluate", "--recipes", "sample", "--limit", "8"]

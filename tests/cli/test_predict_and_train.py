@@ -84,6 +84,7 @@ def test_a_pipe(folder):
     assert {"spans", "absent"} <= record.keys()
 
 
+@pytest.mark.slow
 def test_exit_codes_of_a_process():
     done = seqgpt("predict", "--task", "extract", "--labels", "人物,人物", "x", PYTHONIOENCODING="ascii")
     assert done.returncode == 2
@@ -378,6 +379,7 @@ training: {{max_steps: 2, use_cpu: true}}
     return path
 
 
+@pytest.mark.slow
 def test_train(run_config, tmp_path, capfd):
     assert main(["train", str(run_config), "training.learning_rate=1e-3"]) == 0
     out, err = capfd.readouterr()

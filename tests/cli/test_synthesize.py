@@ -26,6 +26,7 @@ def config(tmp_path, monkeypatch):
     return file
 
 
+@pytest.mark.slow
 def test_from_an_estimate_to_a_report(config, tmp_path, capsys):
     with serve() as server:
         command = ["synthesize", str(config), f"teacher.url={server.url}"]

@@ -108,6 +108,7 @@ def test_classifications_are_what_is_asked_by_hand(model):
     assert (typed.types, typed.scores) == (asked.labels, pytest.approx(asked.scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_several_texts_together_are_one_by_one_in_any_batch(model, task):
     found = model.predict(TEXTS, task, overlap="flat")

@@ -78,6 +78,7 @@ def composite_results(draw):
 RESULTS = [Relations, Events, Inference, Answers, Choice, Typing, Utterance, AspectSentiments, Record]
 
 
+@pytest.mark.slow
 @quick
 @given(result=composite_results())
 def test_from_dict_undoes_to_dict_through_json(result):

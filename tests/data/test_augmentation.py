@@ -270,6 +270,7 @@ def test_hard_negatives_are_like_what_holds(real):
     assert nearest[1] > 2 * nearest[0]
 
 
+@pytest.mark.slow
 @shared
 @pytest.mark.parametrize("source", ["duie_et", "maintie_et", "re_docred_sentence:tail", "hwu64_slots"])
 @pytest.mark.parametrize("negatives", [False, True])

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+import pytest
+
 from seqgpt.data.mixture import find_sources
 from seqgpt.data.mixture_config import load_mixture_config
 from seqgpt.data.recipe import list_recipes, load_recipe
@@ -20,6 +22,7 @@ def recipes():
     return [load_recipe(name) for name in sorted({source.partition(":")[0] for source in sources})]
 
 
+@pytest.mark.slow
 def test_nothing_is_held_out_or_in_conflict_with_it():
     assert [one.name for one in recipes() if one.held_out or one.conflicts] == []
 

@@ -129,6 +129,7 @@ def test_methods_and_choices(sources):
         find_sources(MixtureConfig(sources=["nothing_*"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"method": "cap", "cap": 2000}, {"method": "unimax", "max_epochs": 100}])
 def test_bytes_are_shared_instead_of_examples(options, tmp_path):
     lengths = {"short": 10, "long": 100, "chinese": 100}
@@ -142,6 +143,7 @@ def test_bytes_are_shared_instead_of_examples(options, tmp_path):
         assert {member.count * lengths[Path(member.source).stem] for member in mixed.members} == {1000}
 
 
+@pytest.mark.slow
 def test_patterns_pass_over_what_is_held_out_and_names_do_not():
     found = {source.partition(":")[0] for source in find_sources(MixtureConfig())}
     recipes = {name: load_recipe(name) for name in list_recipes()}

@@ -281,11 +281,13 @@ def test_missing_data_of_the_hub_is_named(tmp_path, monkeypatch):
         recipe(tmp_path, TONES + "hub_id: me/tones\n").examples("test")
 
 
+@pytest.mark.slow
 def test_torch_is_not_loaded():
     code = "import sys, seqgpt.data, seqgpt.evaluation, seqgpt.evaluation.baselines; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_recipes())
 def test_shipped_recipes_load_and_their_labels_are_words_in_both_languages(name):
     shipped = load_recipe(name)
@@ -310,6 +312,7 @@ def test_the_shipped_recipes_pass_the_scale_of_the_paper():
     assert {recipe.name for recipe in recipes if recipe.conflicts}
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("name", list_recipes())
 def test_the_shipped_recipes_are_those_of_the_manifest(name, data_root):

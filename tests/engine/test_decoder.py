@@ -32,6 +32,7 @@ SEVERAL = AtomicTask.classify({"praise": "pleased", "抱怨": ""}, multi_label=T
 TASKS = [SPANS, ONE, ONE_OR_NONE, SEVERAL]
 
 
+@pytest.mark.slow
 @quick
 @given(asked=st.lists(st.tuples(texts, tasks()), min_size=1, max_size=4), seed=st.integers(0, 2))
 def test_every_answer_is_grounded_and_well_formed(asked, seed, tiny):
@@ -46,6 +47,7 @@ def test_every_answer_is_grounded_and_well_formed(asked, seed, tiny):
             assert all(span.text == span.text.strip() and 0.5 < span.score <= 1 for span in result.spans)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["qwen3", "gpt2", "bloom", "mistral"])
 def test_a_batch_equals_one_by_one(model_type, tiny):
     model = tiny(model_type)
@@ -85,6 +87,7 @@ def counting(forward, monkeypatch):
     return passes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 3, 5])
 def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
     model = tiny("mistral")
@@ -98,6 +101,7 @@ def test_rows_are_computed_a_few_at_once(most, tiny, monkeypatch):
     assert max(rows for rows, _ in passes) == most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "cells"), [(8, 2**25), (2048, 4000), (8, 1)])
 def test_label_sets_of_any_size_are_computed_in_parts(tokens, cells, tiny, monkeypatch):
     """The prompt is read again for every part; what is said is the same."""
@@ -114,6 +118,7 @@ def test_label_sets_of_any_size_are_computed_in_parts(tokens, cells, tiny, monke
             assert_alike(one[name], other[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["qwen3", "mistral"])
 def test_a_batch_has_no_more_cells_than_masks_may_have(model_type, tiny, monkeypatch):
     model, shapes = tiny(model_type), []
@@ -142,6 +147,7 @@ def test_of_whole_labels_only_the_tokens_that_tell_them_apart_are_computed(tiny,
     assert len(passes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_raw_answer_means_the_result(seed, tiny):
     for text, results in zip(TEXTS, tiny("qwen3", seed).predict(TEXTS, TASKS), strict=True):
@@ -159,6 +165,7 @@ def test_the_raw_answer_means_the_result(seed, tiny):
                 assert again == spans
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["qwen3", "gpt_neox", "gpt2", "bloom"])
 @pytest.mark.parametrize("text", ["Tim is in 上海.", "a a ab", "中丫中七", "é🙂\r\né"])
 def test_spans_are_those_of_the_reference(model_type, text, tiny):
@@ -168,6 +175,7 @@ def test_spans_are_those_of_the_reference(model_type, text, tiny):
         assert {(span.start, span.end): span.score for span in result[label]} == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 @quick
 @given(text=st.text(alphabet="ab 中丫", min_size=1, max_size=5).filter(str.strip), labels=label_sets)
 def test_spans_are_those_of_the_reference_for_any_text(text, labels, tiny):
@@ -201,6 +209,7 @@ def test_a_single_label_is_certain(tiny):
     assert result.labels == ("only",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["qwen3", "gpt2", "bloom"])
 def test_reading_ahead_changes_nothing_but_the_number_of_passes(model_type, tiny, monkeypatch):
     model, text = tiny(model_type), "Tim Cook 去了上海。a a a a a a a a"
@@ -218,6 +227,7 @@ def test_reading_ahead_changes_nothing_but_the_number_of_passes(model_type, tiny
     assert model_type != "qwen3" or found[3][1] < found[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", ["MAX_PATHS", "MAX_PATHS_OF_A_TEXT", "MAX_READ_AT_ONCE", "MAX_READ"])
 def test_what_is_bounded_does_not_depend_on_the_batch(bound, tiny, monkeypatch):
     model = tiny("gpt_neox")
@@ -228,6 +238,7 @@ def test_what_is_bounded_does_not_depend_on_the_batch(bound, tiny, monkeypatch):
         assert_alike(result, model.predict(text, SPANS, threshold=0.3))
 
 
+@pytest.mark.slow
 def test_however_much_is_likely_little_is_read(tiny, monkeypatch):
     """At threshold 0 every beginning is followed, until the bounds."""
     model, read = tiny("qwen3"), []

@@ -68,6 +68,7 @@ def learnt(forward, trees, row_tokens):
     return found.detach(), loss.detach(), {name: weight.grad for name, weight in forward.model.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row_tokens", [0, 120, 4096])
 @pytest.mark.parametrize("model_type", KERNEL)
 def test_loss_and_gradients_are_those_of_padded_rows_and_of_blocks(model_type, row_tokens, tiny):
@@ -96,6 +97,7 @@ def test_each_branch_is_as_in_a_plain_row(model_type, tiny):
         close([torch.cat(spots)], [plain(model, tree)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row_tokens", [0, 4096])
 def test_under_autocast_it_computes_as_rows_do(row_tokens, tiny):
     """Rotated queries and keys may have another type than values; the kernel takes one."""
@@ -170,6 +172,7 @@ def computed(kernel, tensors, mask, scale):
     return [output.detach(), *torch.autograd.grad((output * weights).sum(), tensors)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("heads", [(4, 4), (4, 2), (6, 2)])
 @pytest.mark.parametrize("scale", [None, 0.3])

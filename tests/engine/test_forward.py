@@ -99,6 +99,7 @@ def test_padded_rows_equal_plain_rows(model_type, tiny):
     close(at_branches(forced(model, "rows"), TREES), [plain(model, tree) for tree in TREES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_type", "layout"),
     [*((one, "tree") for one in EXACT), *((one, "rows") for one in (*EXACT, "mistral"))],
@@ -173,6 +174,7 @@ def test_a_head_that_does_more_than_multiply_is_used_whole(tiny, monkeypatch):
     torch.testing.assert_close(few, every[:, tokens])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [8, 16, 64, 256])
 def test_an_architecture_that_counts_columns_uses_rows(window, tokenizer):
     config = {"model_type": "gpt_neo", "hidden_size": 32, "num_layers": 2, "num_heads": 4, "window_size": window}

@@ -93,6 +93,7 @@ def walk(text, vocabulary, oracle, dice) -> int:
         state = following[token]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @quick
 @given(text=texts, seed=st.integers(0, 10**6))

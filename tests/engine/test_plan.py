@@ -96,6 +96,7 @@ def test_no_words_change_the_marks_of_a_plan(text, task, model):
         assert words(branch, vocabulary) == [lead(label)]
 
 
+@pytest.mark.slow
 @quick
 @given(text=hostile, task=tasks(hostile))
 def test_no_words_make_an_answer_that_was_not_asked_or_is_not_grounded(text, task, model):

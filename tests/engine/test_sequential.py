@@ -95,6 +95,7 @@ class Reference:
             tokens.append(best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize(("text", "task"), [(TEXTS[0], FEW), (TEXTS[1], MANY), (TEXTS[2], FEW), (TEXTS[3], MANY)])
 def test_lines_are_those_of_the_reference(model_type, text, task, released):
@@ -114,6 +115,7 @@ def test_lines_are_those_of_the_reference(model_type, text, task, released):
             assert span.score in [pytest.approx(score, abs=1e-4) for score in scores]
 
 
+@pytest.mark.slow
 @quick
 @given(text=texts.filter(lambda text: len(text) <= 30), seed=st.integers(0, 3))
 def test_answers_are_grounded_for_any_text(text, seed, released):
@@ -128,6 +130,7 @@ def test_answers_are_grounded_for_any_text(text, seed, released):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_a_batch_says_what_each_text_says_alone(model_type, released):
     model = released(model_type)
@@ -137,6 +140,7 @@ def test_a_batch_says_what_each_text_says_alone(model_type, released):
             assert_alike(results[name], model.predict(text, task))
 
 
+@pytest.mark.slow
 def test_rows_equal_trees(released):
     model = released("llama")
     rows = TreeForward(model.model)
@@ -164,6 +168,7 @@ def test_the_text_is_read_once_for_all_chunks(released):
         assert [*plan.prompt, *branch][: len(prompt)] == prompt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_class_probabilities_are_those_of_whole_answers(model_type, released):
     model = released(model_type)
@@ -191,6 +196,7 @@ def test_several_labels_are_written_until_the_answer_ends(released):
             assert SEVERAL.parse(result.raw, text, template=ReleasedTemplate.name).labels == result.labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_a_text_that_leaves_no_room_for_several_labels_is_read_in_parts(model_type, released):
     model = released(model_type)

@@ -20,6 +20,7 @@ from tests.strategies import quick, texts
 MARK_STRINGS = " ".join([*MARKS, PAD, END_OF_TEXT]) + "".join(MARKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @quick
 @given(text=texts)

@@ -139,6 +139,7 @@ def test_what_is_left_of_longer_spans_is_told_by_label_and_place(places, cuts):
     assert {(s.label, s.start, s.end) for s in joined.spans} == spans - lost
 
 
+@pytest.mark.slow
 def test_many_spans_of_many_windows_are_joined_at_once():
     text = "abcde" * 4_000
     parts = [Window(i, text[i : i + 5]) for i in range(0, len(text) - 5, 2)]

@@ -50,6 +50,7 @@ def classes(held_out):
     return EvalSet("classes", "sample", "classify", [e for e in held_out if kind_of(e) == "classify"][:10])
 
 
+@pytest.mark.slow
 def test_the_bundled_examples_beside_the_baselines(held_out, capsys):
     sets = open_sets(["sample"])
     found = run_evaluation({"model": Knows(held_out)}, sets, rivals=fit_baselines(sets)).by_set()
@@ -126,6 +127,7 @@ def test_who_is_interrupted_goes_on(held_out, classes, tmp_path):
     assert [entry.report.metrics for entry in found.entries] == [entry.report.metrics for entry in straight.entries]
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_opened_as_it_was(held_out, tmp_path):
     sets = open_sets(["sample"], limit=30)
     rivals = fit_baselines(sets)
@@ -224,6 +226,7 @@ def test_nothing_to_evaluate(classes, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_a_predictor_cannot_answer_is_left_out(held_out, classes, tmp_path, capsys):
     spans = EvalSet("spans", "sample", "extract", [e for e in held_out if e.task.kind == "extract"][:10])
     picky = Knows(held_out, too_hard={example.text for example in spans.examples})

@@ -99,6 +99,7 @@ def test_nothing_to_compare():
         compare_evaluations(Evaluation([]), one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_few_texts_prove_nothing(n):
     (contest,) = compare_evaluations(Evaluation([entry(GOLD[:n], 0)]), Evaluation([entry(GOLD[:n], n)])).contests

@@ -8,6 +8,7 @@ from seqgpt.errors import ConfigError
 from seqgpt.evaluation.suites import Suite, load_suite
 
 
+@pytest.mark.slow
 def test_the_shipped_suites_share_all_recipes_out():
     zero_shot = [*load_suite("zero_shot_en").find(), *load_suite("zero_shot_zh").find()]
     in_domain = load_suite("in_domain").find()
@@ -18,6 +19,7 @@ def test_the_shipped_suites_share_all_recipes_out():
     assert set(list_configs("suites")) == {"in_domain", "zero_shot_en", "zero_shot_zh"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_zero_shot_suites_are_of_one_language(language):
     suite = load_suite(f"zero_shot_{language}")
@@ -25,6 +27,7 @@ def test_zero_shot_suites_are_of_one_language(language):
     assert suite.limit == 500
 
 
+@pytest.mark.slow
 def test_what_is_chosen():
     assert Suite(["cluener"]).find() == ["cluener"]
     tasks = ["cluener", "cluener:typing"]

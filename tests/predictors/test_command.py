@@ -77,6 +77,7 @@ def test_scores_and_what_could_not_be_read_are_given(command):
     assert (written.result.scores, written.malformed, written.ungrounded) == ({"war": 0.0, "sport": 0.75}, True, 2)
 
 
+@pytest.mark.slow
 def test_more_than_pipes_hold_goes_both_ways(tmp_path):
     """A worker that answers each question at once, while more is written than it has read."""
     file = tmp_path / "worker.py"
@@ -103,6 +104,7 @@ def test_it_is_started_at_the_first_question_and_ended_at_last(command):
     command.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [

@@ -39,6 +39,7 @@ def test_the_nearest_label_is_the_answer(encoder):
         assert result.label == LABELS[int(near.argmax())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [-1.0, 0.5, 0.7, 1.1])
 def test_labels_that_need_not_hold_have_a_threshold(encoder, threshold):
     peer = SentenceEmbeddings.from_pretrained(encoder(), threshold=threshold)

@@ -81,6 +81,7 @@ def test_the_likeliest_tokens_are_written(tiny, kind, task):
         assert answer == [int(logits[0, -1].argmax())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt_neox", "gpt2", "bloom"])
 @pytest.mark.parametrize("beams", [1, 3])
 def test_answers_do_not_depend_on_what_else_is_asked(tiny, kind, beams):

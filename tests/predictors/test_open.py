@@ -27,6 +27,7 @@ def folder(tiny, tmp_path):
     return tmp_path / "model"
 
 
+@pytest.mark.slow
 def test_each_kind_is_opened_and_known_by_what_it_is(folder, encoder, nli, tiny, tmp_path):
     worker = tmp_path / "worker.py"
     worker.write_text(

@@ -33,6 +33,7 @@ def problems(tmp_path, source, *overrides):
     return [line.removeprefix("  - ") for line in message.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_good_config(tmp_path):
     assert read(tmp_path) == RunConfig(
         "runs/mine",

@@ -76,6 +76,7 @@ def same(left, right):
     return mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves(config, files, capfd):
     wanted = config(data={"eval": [str(files / "held_out.jsonl")]}, eval_strategy="steps", eval_steps=2)
     model = run_training(wanted)
@@ -103,6 +104,7 @@ def test_a_finished_run_is_not_run_again(config, files, capfd):
     assert capfd.readouterr().err.startswith(f"{files}/run is finished: its model is opened\n")
 
 
+@pytest.mark.slow
 def test_a_stage_begins_where_the_one_before_ended(config, files, kill, capfd):
     first = config(output="run/first")
     second = dataclasses.replace(config(output="run/second", max_steps=6), model=ModelConfig(path=first.output_dir))
@@ -132,6 +134,7 @@ def test_a_stage_begins_where_the_one_before_ended(config, files, kill, capfd):
         run_stages([moved[0], config(output="run/third", learning_rat=1)])
 
 
+@pytest.mark.slow
 def test_another_run_in_the_directory(config):
     run_training(config(seed=1))
     with pytest.raises(RunError) as raised:
@@ -154,6 +157,7 @@ def test_a_directory_that_is_not_a_run(config, files):
         run_training(config(output="file"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
     whole = run_training(config(output="whole"))
     kill(2, lambda: run_training(config()))
@@ -166,12 +170,14 @@ def test_a_killed_run_goes_on_where_it_was(config, kill, files, capfd):
     assert (files / "run" / "tokenizer.json").read_text() == tokenizer
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_the_checkpoint_s(config, kill, files, monkeypatch):
     kill(2, lambda: run_training(config()))
     monkeypatch.setattr("seqgpt.runs.prepare.train_tokenizer", None)
     run_training(config())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 4])
 def test_a_run_killed_while_it_saves(config, kill, files, step):
     """The checkpoint is there but not whole; with none before it, the run begins again."""
@@ -180,6 +186,7 @@ def test_a_run_killed_while_it_saves(config, kill, files, step):
     assert same(run_training(config(save_steps=step)), run_training(config(save_steps=step, output="whole")))
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_last_evaluation(config, files, monkeypatch):
     wanted = config(data={"eval": [str(files / "held_out.jsonl")]})
     with monkeypatch.context() as patch:
@@ -190,6 +197,7 @@ def test_a_run_killed_before_its_last_evaluation(config, files, monkeypatch):
     assert (files / "run" / "metrics.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_moved_run_is_the_same_run(config, kill, files, capfd):
     kill(2, lambda: run_training(config()))
     (files / "run").rename(files / "moved")
@@ -198,6 +206,7 @@ def test_a_moved_run_is_the_same_run(config, kill, files, capfd):
     assert same(model, run_training(config(output="whole")))
 
 
+@pytest.mark.slow
 def test_starting_from_a_model(config, files):
     run_training(config(output="base"))
     wanted = config(model={"path": str(files / "base")})
@@ -208,6 +217,7 @@ def test_starting_from_a_model(config, files):
     assert model.tokenizer.get_vocab() == base.tokenizer.get_vocab()
 
 
+@pytest.mark.slow
 def test_the_bundled_examples_are_a_source(config, capfd):
     run_training(
         config(data={"train": ["sample"], "train_limit": 12, "eval": ["sample"], "eval_limit": 3}, max_steps=1)
@@ -215,6 +225,7 @@ def test_the_bundled_examples_are_a_source(config, capfd):
     assert "12 examples of 1 source(s), 3 held out" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["llama", "qwen2", "gpt2", "gpt_neox", "bloom"])
 def test_every_family_is_trained_and_opened_again(model_type, config, files):
     wanted = dataclasses.replace(config(max_steps=2), model=ModelConfig(config=tiny_config(model_type), vocab_size=400))
@@ -249,6 +260,7 @@ def read(**data):
     return run_data.read_data(RunConfig("", ModelConfig(), DataConfig(**data)), seed=0).train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("passes", "expected"), [(1, 20), (3, 60), (2.5, 50), (0.25, 5), (0.02, 1)])
 def test_a_source_comes_as_often_as_the_config_says(passes, expected):
     examples = read(train=["sample"], train_limit=20)["sample"]
@@ -269,6 +281,7 @@ def test_a_limit_is_a_choice_not_the_first_rows(config, files):
     assert all(example.id.startswith(f"{files}/train.jsonl/") for example in named)
 
 
+@pytest.mark.slow
 def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
     base = config(output="base")
     run_training(base)
@@ -288,6 +301,7 @@ def test_what_a_run_keeps_of_what_the_model_knew(config, files, kill, capfd):
     assert "| sample |" in (files / "run" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_recipes_are_sources(config, tmp_path, monkeypatch, eight):
     read = []
 
@@ -333,6 +347,7 @@ def test_what_is_evaluated_is_not_replayed(config, files):
         run_data.read_data(config(data={"replay": run.data.replay, "eval": run.data.replay}), seed=0)
 
 
+@pytest.mark.slow
 def test_a_card_tells_of_what_is_replayed(config, files, eight):
     write_jsonl(files / "more.jsonl", eight)
     data = {"replay": ["sample", str(files / "more.jsonl")]}
@@ -358,6 +373,7 @@ def test_an_unknown_recipe(config):
     assert not load_recipe("cluener").held_out
 
 
+@pytest.mark.slow
 def test_bad_rows(config, files, capfd):
     path = files / "train.jsonl"
     long = {"text": "many words " * 400, "task": "classify", "labels": ["a", "b"], "answer": ["a"]}
@@ -375,6 +391,7 @@ def test_bad_rows(config, files, capfd):
     assert model.trained
 
 
+@pytest.mark.slow
 def test_evaluation_examples_that_cannot_be_read(config, files, capfd):
     path = files / "held_out.jsonl"
     labels = {"label 0": "what it means " * 600, "label 1": "short"}  # too long even in a group of its own
@@ -438,6 +455,7 @@ def test_a_package_that_is_missing(config):
         run_training(config(report_to="clearml"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
     drawn = []
     monkeypatch.setattr("seqgpt.training.trainer.draw_curves", lambda history, path, **_: drawn.append((history, path)))
@@ -448,6 +466,7 @@ def test_a_resumed_run_draws_all_its_steps(config, kill, files, monkeypatch):
     assert path == files / "run" / "curves.png"
 
 
+@pytest.mark.slow
 def test_a_run_leaves_card_and_versions(config, files):
     run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
     card = ModelCard.load(files / "run" / "README.md")

@@ -116,6 +116,7 @@ def test_a_killed_call_goes_on_and_ends_the_same(lora, tuned, kill, eight, tmp_p
         tuned(eight[1:], eight[3:5], output="moved", **options)
 
 
+@pytest.mark.slow
 def test_the_base_stays_as_it_is(tuned, base, eight, tmp_path):
     given = SeqGPT.from_pretrained(base)
     before, files = weights(given), {file.name: file.read_bytes() for file in base.iterdir()}
@@ -211,6 +212,7 @@ def test_what_is_held_out_by_itself(tuned, eight, monkeypatch, tmp_path):
         assert [example.id for example in given[0]] == [f"train/{i}" for i in range(len(given[0]))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("examples", "given", "expected"),
     [
@@ -255,6 +257,7 @@ def test_what_is_held_out_is_not_replayed(tuned, tmp_path, monkeypatch, capfd):
         tuned(train, others, output="d", replay=others)
 
 
+@pytest.mark.slow
 def test_a_model_is_the_same_by_any_path(tuned, base, eight, tmp_path, monkeypatch, capfd):
     tuned(eight, max_steps=1)
     monkeypatch.chdir(base.parent)
@@ -283,6 +286,7 @@ def test_training_stops_where_nothing_gets_better(tuned, eight, tmp_path):
     assert sorted(path.name for path in (tmp_path / "mine").glob("checkpoint-*")) == ["checkpoint-16", "checkpoint-4"]
 
 
+@pytest.mark.slow
 def test_an_adapter_is_trained_on(tuned, eight, tmp_path):
     first = tuned(eight, output="first")
     second = tuned(eight, model=tmp_path / "first", output="second")
@@ -295,6 +299,7 @@ def test_an_adapter_is_trained_on(tuned, eight, tmp_path):
         tuned(eight, model=tmp_path / "first", output="third", lora=LoraConfig(r=2))
 
 
+@pytest.mark.slow
 def test_one_example_is_enough_and_the_model_may_be_a_plain_one(tuned, eight, tmp_path):
     """What a model that was never trained says before is measured too, without a warning that it is a guess."""
     plain = make_model()
@@ -302,6 +307,7 @@ def test_one_example_is_enough_and_the_model_may_be_a_plain_one(tuned, eight, tm
     assert tuned(eight[:1], eight[2:4], model=tmp_path / "plain").trained
 
 
+@pytest.mark.slow
 def test_what_is_left_reads_as_a_run(tuned, eight, tmp_path):
     tuned(eight, eight[:3])
     config = load_run_config(tmp_path / "mine" / "run.yaml")
@@ -338,6 +344,7 @@ def test_what_is_wrong_is_told(options, error, message, tuned, eight):
         tuned(**({"train": eight} | options))
 
 
+@pytest.mark.slow
 def test_held_out_texts_are_not_learnt(tuned, eight, tmp_path, capfd):
     with pytest.raises(DataError, match="all texts of train are held out too"):
         tuned(eight, eight)
@@ -345,6 +352,7 @@ def test_held_out_texts_are_not_learnt(tuned, eight, tmp_path, capfd):
     assert "train: 2 examples left out, whose texts are held out" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_in_use(tuned, eight, tmp_path):
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed" / "_run.lock").touch()  # all that a run has left that was killed at its very beginning
@@ -358,6 +366,7 @@ def test_a_folder_that_is_in_use(tuned, eight, tmp_path):
         tuned(eight, output="file")
 
 
+@pytest.mark.slow
 def test_on_the_command_line(base, tmp_path, capfd):
     pd.DataFrame(ROWS).rename(columns={"text": "review"}).to_csv(tmp_path / "mine.csv", index=False)
     words = ["tune", str(base), str(tmp_path / "mine.csv"), "max_steps=2", "learning_rate=1e-3", "use_cpu=true"]
@@ -387,6 +396,7 @@ def test_it_is_loaded_when_it_is_asked_for():
     assert seqgpt.tune is tune
 
 
+@pytest.mark.slow
 def test_replayed_examples_that_are_too_long_are_left_out(tuned, eight, tmp_path, capsys):
     words = [f"label {i} of a great many words that nobody reads" for i in range(30)]
     described = {word: f"{word}, and all that goes with it" for word in words}

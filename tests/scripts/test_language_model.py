@@ -107,6 +107,7 @@ def test_tokens_that_never_came_begin_anew(tmp_path, command, tokenizer):
     assert weight[3].std().item() == pytest.approx(before.std().item(), rel=0.5)
 
 
+@pytest.mark.slow
 def test_it_stops_in_time(tmp_path, command):
     main([*command, "--output", str(tmp_path / "run"), "--minutes", "0"])
     assert last_checkpoint(tmp_path / "run").name == "checkpoint-1"

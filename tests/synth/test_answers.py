@@ -40,12 +40,14 @@ def as_written(answer, task):
     ]
 
 
+@pytest.mark.slow
 @given(ANSWERS)
 def test_an_answer_says_what_it_says(drawn):
     task, answer = drawn
     assert read_answer(json.dumps(answer), task) == (as_written(answer, task), True)
 
 
+@pytest.mark.slow
 @given(
     ANSWERS, st.sampled_from(["```json\n{}\n```", "Sure! Here it is:\n{}\nAnything else?", "<think>{{a}}</think>{}"])
 )

@@ -37,6 +37,7 @@ def test_what_is_sent(make, monkeypatch):
     assert len(bodies(server)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "formats", "expected"),
     [
@@ -57,6 +58,7 @@ def test_the_form_of_answers_that_a_server_knows_is_found_once(make, answers, fo
     assert summary.requests == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [422, 500, 501])
 def test_a_form_may_be_unknown_with_another_status(make, status):
     with serve(formats=(), unknown_format=status) as server:
@@ -96,6 +98,7 @@ def test_no_request_is_asked_before_the_server_wants_to_be_left_alone_no_longer(
     assert len(calls) == 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["sk-wrong-secret-987654321", None])
 def test_a_wrong_key_is_told_in_one_sentence_and_stands_nowhere(make, monkeypatch, capfd, said):
     if said:
@@ -114,6 +117,7 @@ def test_a_wrong_key_is_told_in_one_sentence_and_stands_nowhere(make, monkeypatc
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_a_key_that_a_server_repeats_is_in_no_record(make, monkeypatch):
     monkeypatch.setenv("MY_KEY", KEY)
     with serve(key=KEY, refuses="霜降") as server:

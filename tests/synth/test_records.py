@@ -31,6 +31,7 @@ def test_what_is_written_is_read(file):
         }
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_off_anywhere(file):
     """All lines but the cut one are read, and what is written next begins a line of its own."""
     whole = file.read_bytes()

@@ -42,6 +42,7 @@ def expected(make):
 # The same comes out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 64])
 def test_a_server_gives_what_a_script_gives(make, expected, concurrency):
     with serve(latency_s=0.002) as server:
@@ -51,6 +52,7 @@ def test_a_server_gives_what_a_script_gives(make, expected, concurrency):
     assert server.state.at_once <= concurrency
 
 
+@pytest.mark.slow
 def test_faults_change_nothing(make, expected):
     with serve(faults=dict.fromkeys(FAULTS, 0.08), slow_s=1.0) as server:
         config = make(url=server.url, timeout_s=0.3, retries=12)
@@ -62,6 +64,7 @@ def test_faults_change_nothing(make, expected):
     assert not summary.failed
 
 
+@pytest.mark.slow
 def test_what_is_answered_is_never_asked_again(make, expected):
     teacher = ScriptedTeacher()
     for limit in (5, 20, None):
@@ -75,6 +78,7 @@ def _never(_):
     raise AssertionError("it was asked")
 
 
+@pytest.mark.slow
 def test_in_a_notebook(make, expected):
     """There a loop is running already."""
 
@@ -85,6 +89,7 @@ def test_in_a_notebook(make, expected):
     assert written(make().output_dir) == expected
 
 
+@pytest.mark.slow
 def test_requests_that_fail_for_now_are_asked_by_the_next_run(make, expected):
     calls = Counter()
 
@@ -100,6 +105,7 @@ def test_requests_that_fail_for_now_are_asked_by_the_next_run(make, expected):
     assert written(make().output_dir) == expected
 
 
+@pytest.mark.slow
 def test_batch_files_give_what_asking_gives(make, expected, tmp_path):
     """Two rounds, for typing needs the mentions; the answers come in another order, and one not at all at first."""
     config, rounds = make(price={"input": 1, "output": 1, "batch": 0.5}), []
@@ -144,6 +150,7 @@ def test_lines_of_a_batch_that_belong_elsewhere_are_counted(make, tmp_path):
     assert import_batch(make(), [file])[1] == {"of other requests": 1, "not a line of a batch": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"choices": []}, {"choices": [{"message": {"content": [1]}}]}, {"usage": [1]}])
 def test_answers_of_a_batch_that_are_none_are_asked_again(make, tmp_path, change):
     (path, _), *_ = export_batch(make(), tmp_path / "requests.jsonl")
@@ -189,6 +196,7 @@ def test_killed_and_started_again(make, expected, tmp_path):
     assert server.state.answered.total() - len(server.state.answered) <= 2 * 4  # of those that were under way
 
 
+@pytest.mark.slow
 def test_interrupted(make, expected):
     """The requests that are under way are waited for, for they are paid; no new ones are asked."""
     asked = []
@@ -227,6 +235,7 @@ def test_what_waits_for_its_turn_is_not_asked_after_an_interruption(make):
     assert len(asked) == 3
 
 
+@pytest.mark.slow
 def test_a_teacher_that_breaks_while_others_are_answered(make, expected):
     """What is under way is paid, so it is waited for and recorded; then it is told what is wrong."""
     asked = []
@@ -249,6 +258,7 @@ def test_a_teacher_that_breaks_while_others_are_answered(make, expected):
     assert written(make().output_dir) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_cost", [0.002, 0.02])
 def test_no_more_is_spent_than_may_be(make, max_cost):
     said = lambda messages: Completion(json.dumps(scripted_answer(messages)), 400, 300)  # noqa: E731
@@ -267,6 +277,7 @@ def test_max_cost_needs_a_price(make):
         synthesize(make(max_cost=1.0), teacher=ScriptedTeacher())
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_asking(make, expected, monkeypatch):
     write, count = os.write, []
 
@@ -286,6 +297,7 @@ def test_a_full_disk_while_asking(make, expected, monkeypatch):
     assert written(make().output_dir) == expected
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_writing(make, expected, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -317,6 +329,7 @@ def test_records_with_a_broken_line(make):
 # What comes out
 
 
+@pytest.mark.slow
 def test_what_is_written_is_recipe_data(make):
     config = make(described=0.5, validation=0.2)
     summary = synthesize(config, teacher=ScriptedTeacher(), progress=False)
@@ -339,6 +352,7 @@ def test_what_is_written_is_recipe_data(make):
     assert 0.35 * total < described < 0.65 * total
 
 
+@pytest.mark.slow
 def test_what_another_choice_of_tasks_left_is_taken_away_and_nothing_else(make):
     folder = Path(make().output_dir)
     synthesize(make(validation=0.5), teacher=ScriptedTeacher(), progress=False)
@@ -381,6 +395,7 @@ def test_given_mentions_are_typed_without_entities(make, tmp_path):
     assert summary.written.examples == {("en", "typing"): 2}
 
 
+@pytest.mark.slow
 def test_the_report_has_a_picture(make):
     summary = synthesize(make(price={"input": 1, "output": 1}), teacher=ScriptedTeacher(), progress=False)
     folder = Path(make().output_dir)
@@ -400,6 +415,7 @@ def test_the_report_has_a_picture(make):
 # Estimates
 
 
+@pytest.mark.slow
 def test_an_estimate_that_has_seen_a_few_answers_is_near(make):
     with serve() as server:
         synthesize(make(url=server.url, limit=20), progress=False)
@@ -413,6 +429,7 @@ def test_an_estimate_that_has_seen_a_few_answers_is_near(make):
     assert estimated.tokens == pytest.approx(charged, rel=0.15)  # of 20 texts; the bench has a thousand
 
 
+@pytest.mark.slow
 def test_an_estimate_asks_nobody_and_says_what_it_is(make):
     first = estimate_run(make(price={"input": 1, "output": 1}))
     assert first.cost == pytest.approx(first.tokens / 1e6)

@@ -27,6 +27,7 @@ def recipes(make):
     return [str(path) for path in synthesize(make(), teacher=ScriptedTeacher(), progress=False).written.recipes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixes", [False, True])
 def test_a_tiny_model_trains_a_few_steps(recipes, tmp_path, mixes):
     training = {
@@ -46,6 +47,7 @@ def test_a_tiny_model_trains_a_few_steps(recipes, tmp_path, mixes):
     )
 
 
+@pytest.mark.slow
 def test_it_is_data_that_a_model_labelled(recipes):
     config = MixtureConfig(sources=recipes)
     assert find_sources(config) == sorted(recipes)

@@ -68,6 +68,7 @@ def test_only_gen_is_structure(text, label):
     assert [is_mark(piece) for piece in pieces] == [False, True]
 
 
+@pytest.mark.slow
 @quick
 @given(gold=extractions(texts=st.text(alphabet="ab;: \t", min_size=1, max_size=9).filter(str.strip)))
 def test_what_is_written_is_read_back_as_far_as_it_can_be_told(gold):
@@ -95,6 +96,7 @@ def check_written_is_read(gold):
             assert result[label] == gold[label]
 
 
+@pytest.mark.slow
 @quick
 @given(gold=classifications())
 def test_written_classes_are_read_back(gold):

@@ -75,10 +75,12 @@ def check(examples, folder, model, book=None):
                 assert put_together.tree.longest <= store.longest[i]
 
 
+@pytest.mark.slow
 def test_bundled_examples(still_model, tmp_path):
     check(load_sample("train"), tmp_path / "store", still_model)
 
 
+@pytest.mark.slow
 @quick
 @given(golds=st.lists(results, min_size=1, max_size=4))
 def test_any_examples(golds, still_model, tmp_path_factory):
@@ -86,6 +88,7 @@ def test_any_examples(golds, still_model, tmp_path_factory):
     check(examples, tmp_path_factory.mktemp("any") / "store", still_model)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("source", REAL)
 def test_real_examples(source, still_model, tmp_path, data_root):

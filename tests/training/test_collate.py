@@ -61,6 +61,7 @@ def batch_loss(model, forward, encoded, row_tokens):
     return answer_loss(logits, *asked, none=none).sum(), len(batch["labels"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tree", "rows"])
 @pytest.mark.parametrize("row_tokens", [0, 64, 300, 4096])
 @torch.no_grad()

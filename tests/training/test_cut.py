@@ -63,6 +63,7 @@ def is_part(part, example, start):
     return not halves and moved == [(s.label, s.text, s.start, s.status) for s in spans]
 
 
+@pytest.mark.slow
 @quick
 @given(example=examples(), most=st.integers(32, 130), max_labels=st.integers(2, 5))
 def test_whatever_is_cut_fits_and_is_a_part_of_what_it_was(example, most, max_labels, still_model):
@@ -95,6 +96,7 @@ def test_whatever_is_cut_fits_and_is_a_part_of_what_it_was(example, most, max_la
             assert training_set[0].tree.longest <= most
 
 
+@pytest.mark.slow
 @quick
 @given(long=st.lists(examples(), min_size=1, max_size=4), most=st.integers(60, 130))
 def test_stores_hold_what_lists_hold(long, most, still_model, tmp_path_factory):
@@ -220,6 +222,7 @@ def test_a_length_that_leaves_no_room(arguments, name, length):
         arguments(**{name: length})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "most"), [({"batch_tokens": 200}, 200), ({"batch_tokens": 200, "max_length": 300}, 200),
                         ({"batch_tokens": 200, "max_length": 100}, 100), ({"batch_tokens": 10_000}, 511)]

@@ -54,6 +54,7 @@ def test_a_checkpoint(eight, arguments, tmp_path, monkeypatch, place, name, nth,
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_model_at_the_end(eight, arguments, monkeypatch):
     full_at(monkeypatch, transformers.modeling_utils, "safe_save_file", 1, FULL)
     with pytest.raises(RunError, match=r"^the model could not be saved .*No space left.* from its beginning\.$"):

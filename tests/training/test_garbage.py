@@ -17,6 +17,7 @@ def unfrozen():
     gc.freeze()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theirs", [False, True], ids=["not frozen", "frozen by the caller"])
 def test_afterwards_all_is_as_before(unfrozen, theirs):
     if theirs:
@@ -32,6 +33,7 @@ def test_afterwards_all_is_as_before(unfrozen, theirs):
     assert (gc.get_freeze_count() > 0) == theirs  # how many depends on what else ended meanwhile
 
 
+@pytest.mark.slow
 def test_cycles_are_still_collected_meanwhile():
     class Node:
         here = 0
@@ -51,6 +53,7 @@ def test_cycles_are_still_collected_meanwhile():
     assert 0 < most < 1.1 * 100_000
 
 
+@pytest.mark.slow
 def test_training_has_it(unfrozen, model, eight, arguments, monkeypatch):
     seen = []
     plain = module.ResumableTrainer.train

@@ -91,6 +91,7 @@ def test_interrupted_and_resumed_is_uninterrupted(tied, eight_bits, base, eight,
     assert same(adapter(whole), adapter(resumed))
 
 
+@pytest.mark.slow
 def test_the_best_adapter_is_kept(base, eight, arguments, tmp_path, monkeypatch):
     model = SeqGPT.from_pretrained(base()).add_lora(r=4)
     scores, kept = iter([0.2, 0.9, 0.1, 0.3]), {}
@@ -109,6 +110,7 @@ def test_the_best_adapter_is_kept(base, eight, arguments, tmp_path, monkeypatch)
     assert same(weights(SeqGPT.from_pretrained(tmp_path / "run")), kept[0.9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"activation_checkpointing": True}, {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 2}],
@@ -123,6 +125,7 @@ def test_what_does_not_change_the_steps(options, base, eight, arguments, tmp_pat
     assert torch.allclose(*adapters, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_base_of_bfloat16_stays_so(base, eight, arguments, tmp_path):
     folder = base()
     before = weights(SeqGPT.from_pretrained(folder, dtype=torch.bfloat16))
@@ -135,6 +138,7 @@ def test_a_base_of_bfloat16_stays_so(base, eight, arguments, tmp_path):
     assert same(weights(model), before)
 
 
+@pytest.mark.slow
 def test_a_second_stage_on_what_the_first_saved(model, eight, arguments, tmp_path):
     """All of the model is trained, then an adapter on it, under another precision, with the same object."""
     Trainer(model, arguments(), eight).train()
@@ -190,6 +194,7 @@ def test_a_killed_run_goes_on_where_it_was(eight_bits, config, kill, tmp_path, c
     assert whole.threshold == resumed.threshold == SeqGPT.from_pretrained(tmp_path / "run").threshold
 
 
+@pytest.mark.slow
 def test_an_adapter_is_trained_on(config, tmp_path):
     run_training(config())
     with pytest.raises(ConfigError, match="has an adapter already: leave lora out to train that one"):
@@ -239,6 +244,7 @@ def test_stages_after_one_with_an_adapter_train_it_on(tmp_path):
     assert [stage.lora for stage in load_stages(tmp_path / "run.yaml")] == [LoraRun(), None, None]
 
 
+@pytest.mark.slow
 def test_merge_on_the_command_line(config, eight, tmp_path, capsys):
     model = run_training(config())
     (tmp_path / "base").rename(tmp_path / "moved")

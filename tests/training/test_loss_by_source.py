@@ -32,6 +32,7 @@ def test_sums_are_brute_force():
     assert counted.take() == {"c": 3.0}
 
 
+@pytest.mark.slow
 def test_it_is_logged_and_changes_nothing(eight, arguments, tmp_path):
     plain = make_model()
     first = Trainer(plain, arguments(output_dir=str(tmp_path / "plain"), logging_steps=2), eight)
@@ -49,6 +50,7 @@ def test_it_is_logged_and_changes_nothing(eight, arguments, tmp_path):
         assert max(parts) >= entry["loss"] * (1 - 1e-5)
 
 
+@pytest.mark.slow
 def test_accumulated_batches_count_once(eight, arguments, tmp_path):
     entries = []
     for size, accumulate in ((8, 1), (1, 8)):
@@ -65,6 +67,7 @@ def test_accumulated_batches_count_once(eight, arguments, tmp_path):
         assert entries[0][key] == pytest.approx(entries[1][key], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_mixture_names_its_sources(eight, arguments, tmp_path):
     paths = [str(tmp_path / f"{name}.jsonl") for name in ("spans", "classes")]
     for path, examples in zip(paths, (eight[:4], eight[4:]), strict=True):

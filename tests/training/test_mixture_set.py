@@ -210,6 +210,7 @@ def test_a_run_may_name_a_mixture(files, tmp_path):
         load_run_config(path)
 
 
+@pytest.mark.slow
 def test_what_is_held_out_and_too_long_is_skipped_with_a_mixture_too(files, tmp_path, capfd):
     config_file(tmp_path, files)
     described = {"a": "what it means " * 900, "b": ""}

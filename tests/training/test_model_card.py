@@ -48,6 +48,7 @@ def test_recipes_state_their_licences():
     assert describe_source("mine.jsonl", "mine", 5, ["en"]).licence == "unknown"
 
 
+@pytest.mark.slow
 def test_a_model_is_pushed_with_its_card(model, eight, arguments, tmp_path, monkeypatch):
     pushed = []
 

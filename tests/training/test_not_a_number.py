@@ -8,6 +8,7 @@ from seqgpt.training.checkpoints import last_checkpoint
 from tests.training.conftest import make_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_loss_that_is_no_number(eight, arguments, tmp_path, monkeypatch, value):
     model = make_model()
@@ -31,6 +32,7 @@ def test_a_loss_that_is_no_number(eight, arguments, tmp_path, monkeypatch, value
     assert all(torch.equal(weight, after[name]) for name, weight in saved.model.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_grad_norm", [0.0, 1.0])
 def test_gradients_that_are_no_numbers(model, eight, arguments, max_grad_norm):
     weight = next(iter(model.model.parameters()))

@@ -52,6 +52,7 @@ def test_the_report_says_so(model, eight, arguments):
     assert "Attention of a row is computed by one kernel: the self-test found it equal to padded rows." in report
 
 
+@pytest.mark.slow
 def test_a_kernel_that_does_not_run_is_told_once_and_rows_are_trained_on(model, eight, arguments, monkeypatch, capsys):
     def broken(*_, **__):
         raise RuntimeError("no such kernel")

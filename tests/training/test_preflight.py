@@ -55,6 +55,7 @@ def test_it_says_what_training_does(eight, arguments, given, config):
     assert report.sources[0].asked * report.sources[0].tokens == pytest.approx(asked)
 
 
+@pytest.mark.slow
 def test_it_changes_nothing(eight, arguments, tmp_path):
     weights = []
     for looks in (False, True):
@@ -84,6 +85,7 @@ def test_every_source_is_counted(eight, arguments):
     }
 
 
+@pytest.mark.slow
 def test_many_examples_are_judged_by_some(arguments):
     examples = load_sample("train")[:300]
     model = make_model()
@@ -171,6 +173,7 @@ def write_stages(folder, **training):
     return load_stages(folder / "run.yaml")
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_nothing(tmp_path, capsys):
     write_stages(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -196,6 +199,7 @@ def _without_free(report):
     return re.sub(r"[\d.]+ \wB are free", "", report)
 
 
+@pytest.mark.slow
 def test_a_dry_run_goes_nowhere_and_takes_new_models(tmp_path):
     stages = write_stages(tmp_path, push_to_hub=True, report_to="tensorboard")
     second = dataclasses.replace(stages[1], lora=LoraRun(r=2))

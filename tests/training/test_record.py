@@ -17,6 +17,7 @@ from seqgpt.training.record import ARGUMENTS_FILE, DATA_FILE
 from tests.training.conftest import Killed, StopAt, make_model
 
 
+@pytest.mark.slow
 def test_a_trainer_leaves_what_a_run_does(model, eight, arguments, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("seqgpt.training.trainer.draw_curves", draw_curves)
     args = arguments(eval_strategy="steps", eval_steps=2)
@@ -46,6 +47,7 @@ def begun(eight, arguments):
     return go_on
 
 
+@pytest.mark.slow
 def test_other_arguments_are_told(begun):
     with pytest.raises(RunError) as raised:
         begun(learning_rate=1e-3, max_labels=5)
@@ -55,6 +57,7 @@ def test_other_arguments_are_told(begun):
     begun(logging_steps=2, save_strategy="steps", report_to="none", max_steps=5, per_device_eval_batch_size=1)
 
 
+@pytest.mark.slow
 def test_other_examples_are_told(begun, eight):
     with pytest.raises(RunError) as raised:
         begun({"a": eight[:5], "c": eight[5:]})
@@ -64,6 +67,7 @@ def test_other_examples_are_told(begun, eight):
         begun({"a": [other, *eight[1:5]], "b": eight[5:]})
 
 
+@pytest.mark.slow
 def test_evaluation_counts_where_it_decides_what_is_kept(eight, arguments):
     best = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 1, "save_steps": 1, "max_steps": 2}
     best["load_best_model_at_end"] = True
@@ -76,6 +80,7 @@ def test_evaluation_counts_where_it_decides_what_is_kept(eight, arguments):
             Trainer(make_model(), arguments(**args), eight, held).train(resume_from_checkpoint=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(eight, arguments, tmp_path, monkeypatch):
     trainer = Trainer(make_model(), arguments(), eight)
     with monkeypatch.context() as patch:
@@ -88,12 +93,14 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(eight, a
         Trainer(make_model(), arguments(), eight).train()
 
 
+@pytest.mark.slow
 def test_directories_of_earlier_versions(begun, tmp_path, eight):
     for name in (ARGUMENTS_FILE, DATA_FILE):
         (tmp_path / "run" / name).unlink()
     begun({"mine": eight}, weight_decay=0.1)
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_before_a_run_goes_on(eight, tmp_path, kill):
     for name in ("mine", "yours"):
         write_jsonl(tmp_path / f"{name}.jsonl", eight)

@@ -123,6 +123,7 @@ def test_tasks_on_one_text_stay_together(still_model, eight, share):
     assert (sides[1:] != sides[:-1]).sum() > 4  # mixed, not one after the other
 
 
+@pytest.mark.slow
 def test_replay_is_resumed_exactly(arguments, eight, tmp_path):
     options = {"max_steps": 6, "save_strategy": "steps", "save_steps": 3, "batch_tokens": 150}
     others = {"replay": {"others": load_sample("train")[:5], "more": load_sample("train")[5:8]}}
@@ -137,6 +138,7 @@ def test_replay_is_resumed_exactly(arguments, eight, tmp_path):
     assert any("loss/others" in entry for entry in history)
 
 
+@pytest.mark.slow
 def test_batches_of_tokens(arguments, eight):
     trainer = Trainer(make_model(), arguments(max_steps=-1, num_train_epochs=2, batch_tokens=150), eight)
     loader = trainer.get_train_dataloader()
@@ -149,6 +151,7 @@ def test_batches_of_tokens(arguments, eight):
     assert trainer.state.global_step == 2 * len(loader)
 
 
+@pytest.mark.slow
 def test_training_stops_when_evaluations_get_no_better(arguments, eight):
     args = arguments(
         max_steps=-1,

@@ -35,6 +35,7 @@ def scalars(file):
     return found
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_losses_of_sources_and_evaluations(eight, arguments, tmp_path):
     pytest.importorskip("tensorboardX")
     trainer = train(eight, arguments, report_to="tensorboard")

@@ -36,6 +36,7 @@ def steps(trainer):
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
+@pytest.mark.slow
 def test_a_tiny_model_learns_eight_examples_by_heart(model, eight, arguments, tmp_path):
     trainer = Trainer(model, arguments(max_steps=80, per_device_train_batch_size=8, learning_rate=5e-3), eight, eight)
     trainer.train()
@@ -74,6 +75,7 @@ def test_interrupted_and_resumed_is_uninterrupted(eight, arguments, tmp_path, st
     assert same(weights(whole), weights(resumed))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_a_model(model, eight, arguments, tmp_path):
     Trainer(model, arguments(save_strategy="steps", save_steps=2, max_steps=2), eight).train()
     opened = SeqGPT.from_pretrained(tmp_path / "run" / "checkpoint-2")
@@ -81,6 +83,7 @@ def test_a_checkpoint_is_a_model(model, eight, arguments, tmp_path):
     assert opened.trained
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_is_one_large_batch(eight, arguments, tmp_path):
     models, losses = [], []
     for i, (size, accumulate) in enumerate([(8, 1), (4, 2), (1, 8)]):
@@ -122,6 +125,7 @@ def test_activation_checkpointing_changes_nothing(family, batch_tokens, eight, a
     assert same(*models, 1e-6)
 
 
+@pytest.mark.slow
 def test_batches_by_tokens_accumulate(eight, arguments, tmp_path):
     """Two batches of all examples are one: the same epoch, cut otherwise."""
     models = []
@@ -163,6 +167,7 @@ def test_bfloat16_learns_what_float32_does(lora, eight, arguments, tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=0.03)
 
 
+@pytest.mark.slow
 def test_how_examples_are_packed_does_not_matter(eight, arguments, tmp_path):
     losses = []
     for row_tokens in (0, 100, 1000):
@@ -174,6 +179,7 @@ def test_how_examples_are_packed_does_not_matter(eight, arguments, tmp_path):
     assert losses[2] == pytest.approx(losses[0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_best_model_is_kept(model, eight, arguments, tmp_path, monkeypatch):
     scores = iter([0.2, 0.9, 0.1, 0.3])
     kept = {}
@@ -198,6 +204,7 @@ def test_the_best_model_is_kept(model, eight, arguments, tmp_path, monkeypatch):
     assert same(weights(SeqGPT.from_pretrained(tmp_path / "run")), kept[0.9])
 
 
+@pytest.mark.slow
 def test_evaluation_logs_what_it_finds(model, eight, arguments):
     trainer = Trainer(model, arguments(eval_strategy="steps", eval_steps=2), eight, eight)
     trainer.train()
@@ -235,6 +242,7 @@ def test_evaluation_leaves_the_mode_as_it_was(model, eight, arguments, monkeypat
     assert model.model.training
 
 
+@pytest.mark.slow
 def test_files_are_examples_too(model, eight, arguments, tmp_path):
     path = tmp_path / "mine.jsonl"
     write_jsonl(path, eight)
@@ -243,6 +251,7 @@ def test_files_are_examples_too(model, eight, arguments, tmp_path):
     assert "eval_score" in trainer.state.log_history[-2]
 
 
+@pytest.mark.slow
 def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
     """The first trainer's precision must not stay on the model."""
     first = Trainer(model, arguments(bf16=True), eight)
@@ -256,6 +265,7 @@ def test_two_stages_with_one_model(model, eight, arguments, tmp_path):
     assert same(weights(model), weights(fresh))
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_leaves_a_plain_model(model, eight, arguments, tmp_path):
     """Its precision does not stay on the model, and what the weights are now is in no folder."""
     model.save_pretrained(tmp_path / "base")
@@ -283,6 +293,7 @@ class _FailAt(transformers.TrainerCallback):
             raise ZeroDivisionError
 
 
+@pytest.mark.slow
 def test_nothing_is_said_that_needs_no_saying(model, eight, arguments, tmp_path, caplog):
     transformers.logging.enable_propagation()
     try:
@@ -318,6 +329,7 @@ def test_an_output_directory_with_something_in_it(model, eight, arguments, tmp_p
         Trainer(model, arguments(output_dir=str(tmp_path / "file")), eight)
 
 
+@pytest.mark.slow
 def test_going_on_from_the_last_whole_checkpoint(model, eight, arguments, tmp_path):
     args = arguments(save_strategy="steps", save_steps=2)
     Trainer(model, args, eight).train()
@@ -433,6 +445,7 @@ def test_muon_goes_with_adamw_only(arguments):
         arguments(muon_learning_rate=0.02, optim="sgd")
 
 
+@pytest.mark.slow
 def test_workers_see_the_epoch_change(eight, arguments):
     """With worker processes that live on, the labels must still be drawn anew: as without any."""
     losses = []
@@ -449,6 +462,7 @@ def test_workers_see_the_epoch_change(eight, arguments):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_muon_learns_and_goes_on_where_it_stopped(eight, arguments, tmp_path):
     common = {"muon_learning_rate": 0.02, "save_strategy": "steps", "save_steps": 4, "max_steps": 8}
     whole = Trainer(make_model(), arguments(output_dir=str(tmp_path / "whole"), **common), eight)
@@ -493,6 +507,7 @@ def test_models_without_trees_train_as_well(arguments):
     assert steps(trainer)[-1] < 0.5 * steps(trainer)[0]
 
 
+@pytest.mark.slow
 def test_early_stopping_is_resumed(eight, arguments, tmp_path, monkeypatch):
     """Killed when it had stopped, or with some patience left: the same steps, the same best model."""
     scores = {1: 0.1, 2: 0.9, 3: 0.2, 4: 0.3, 5: 1.0}

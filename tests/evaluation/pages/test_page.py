@@ -3,6 +3,7 @@ import hashlib
 import json
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ def class_pairs(draw):
 pairs = st.one_of(st.lists(span_pairs(), min_size=1, max_size=4), st.lists(class_pairs(), min_size=1, max_size=4))
 
 
+@pytest.mark.slow
 @given(pairs, words, words)
 @example([(Classification.of(HOSTILE, TONE, ("praise",)), Classification.of(HOSTILE, TONE, ()))], HOSTILE, HOSTILE[2:])
 @quick
@@ -79,6 +81,7 @@ def test_nothing_of_what_is_shown_is_markup(pairs, name, predictor):
     assert visible(predictor) in read
 
 
+@pytest.mark.slow
 @given(st.lists(span_pairs(), min_size=1, max_size=4))
 @quick
 def test_every_mistake_is_listed(pairs):
@@ -99,6 +102,7 @@ def test_every_mistake_is_listed(pairs):
             assert span is None or visible(f"{span.label} {span.text}") in read
 
 
+@pytest.mark.slow
 @given(st.lists(span_pairs(), min_size=1, max_size=4))
 @quick
 def test_marks_leave_texts_as_they_are(pairs):
@@ -115,6 +119,7 @@ def _key(span):
     return span.label, span.start, span.end
 
 
+@pytest.mark.slow
 @given(pairs)
 @quick
 def test_lines_of_mistakes_hold_all(pairs):
@@ -185,6 +190,7 @@ def test_the_labels_with_most_answers_are_shown():
     assert "The 30 labels with most gold answers; 10 others are left out." in page
 
 
+@pytest.mark.slow
 @given(st.data())
 @quick
 def test_a_heat_map_keeps_every_count(data):

@@ -24,6 +24,7 @@ def resampled(n, seed, draws):
         yield [int(i) for i in generator.integers(n, size=n)]
 
 
+@pytest.mark.slow
 @quick
 @pytest.mark.parametrize("measure", MEASURES)
 @given(pairs=pairs_of_texts, seed=st.integers(0, 99))
@@ -80,6 +81,7 @@ def test_the_other_way_round_the_difference_has_the_other_sign(pairs):
     assert 0 < ours.p <= 1
 
 
+@pytest.mark.slow
 @quick
 @given(pairs=pairs_of_texts)
 def test_a_predictor_is_no_better_than_itself(pairs):
@@ -97,6 +99,7 @@ def test_the_test_is_that_of_the_differences_of_each_text():
     assert ours.p == (1 + np.sum(np.abs(drawn - observed) >= abs(observed))) / 201
 
 
+@pytest.mark.slow
 def test_equal_predictors_seldom_seem_different():
     generator = np.random.default_rng(0)
     p = [paired_test(mean(a), mean(b), draws=99).p for a, b in generator.random((300, 2, 50))]

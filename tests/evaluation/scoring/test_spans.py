@@ -46,6 +46,7 @@ def test_exact_and_partial_offsets_are_nervaluate_s(sides):
             assert (other.actual, other.possible) == (score.predicted, score.support)
 
 
+@pytest.mark.slow
 @given(several(extraction_pairs()))
 def test_partial_offsets_have_the_highest_credit_that_any_pairing_has(sides):
     for (gold, predicted), counts in zip(zip(*sides, strict=True), partial_offset_f1(*sides).by_text, strict=True):
@@ -94,6 +95,7 @@ def test_partial_is_never_less_than_exact(sides):
             assert upper.per_label[label].correct <= min(score.predicted, score.support) + 1e-9
 
 
+@pytest.mark.slow
 @quick
 @pytest.mark.parametrize("measure", MEASURES)
 @given(sides=several(extraction_pairs()))
