@@ -44,6 +44,8 @@ class TrainingArguments(transformers.TrainingArguments):
             to the end. Needs ``load_best_model_at_end``, and evaluations.
         replace_mentions: Probability that a mention of a training text is replaced by another one of its label, anew in
             every epoch. For small models and few examples.
+        spliced_mentions: Probability that what replaces a mention is put together of two others, the beginning of one
+            and the end of the other: mentions that nobody has seen.
         muon_learning_rate: Learning rate of Muon, which then takes the weight matrices inside the layers, about ten
             times ``learning_rate``, which stays that of AdamW for all other weights. None: ``optim`` takes all. For
             models that start from random weights.
@@ -64,6 +66,7 @@ class TrainingArguments(transformers.TrainingArguments):
         default=None, metadata={"help": "Evaluations that may be no better before training stops."}
     )
     replace_mentions: float = field(default=0.0, metadata={"help": "Probability that a mention is replaced."})
+    spliced_mentions: float = field(default=0.0, metadata={"help": "Probability that it is put together of two."})
     muon_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of Muon; None for none."})
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Texts predicted together in evaluation."})
     remove_unused_columns: bool = field(
@@ -126,16 +129,24 @@ class TrainingArguments(transformers.TrainingArguments):
             )
         if self.row_tokens < 0:
             raise ConfigError(f"row_tokens is {self.row_tokens}: give a number of tokens, or 0 for a row per example.")
-        if not 0 <= self.replace_mentions <= 1:
-            raise ConfigError(f"replace_mentions is {self.replace_mentions}: give a probability, from 0 to 1.")
-        if self.muon_learning_rate is not None:
-            if self.muon_learning_rate <= 0:
-                raise ConfigError(
-                    f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out."
-                )
-            optim = getattr(self.optim, "value", self.optim)
-            if not optim.startswith("adamw_torch"):
-                raise ConfigError(f"optim is {optim}: leave it out, Muon goes together with AdamW.")
+        self._check_mentions()
+        self._check_muon()
+
+    def _check_mentions(self) -> None:
+        for name in ("replace_mentions", "spliced_mentions"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give a probability, from 0 to 1.")
+        if self.spliced_mentions and not self.replace_mentions:
+            raise ConfigError("spliced_mentions is of those that are replaced: set replace_mentions, or leave it out.")
+
+    def _check_muon(self) -> None:
+        if self.muon_learning_rate is None:
+            return
+        if self.muon_learning_rate <= 0:
+            raise ConfigError(f"muon_learning_rate is {self.muon_learning_rate}: give more than 0, or leave it out.")
+        optim = getattr(self.optim, "value", self.optim)
+        if not optim.startswith("adamw_torch"):
+            raise ConfigError(f"optim is {optim}: leave it out, Muon goes together with AdamW.")
 
     def _check_precision(self) -> None:
         if (self.bf16 or self.fp16) and not self.use_cpu and not torch.accelerator.is_available():

@@ -53,6 +53,7 @@ class TrainingSet(EpochSet):
         seed: int,
         augmentation: Augmentation,
         replace_mentions: float = 0.0,
+        spliced_mentions: float = 0.0,
         sources: Sequence[str] = (),
         max_length: int | None = None,
     ) -> None:
@@ -61,7 +62,7 @@ class TrainingSet(EpochSet):
         self._examples = [self._cutter(example, str(index)) for index, example in enumerate(examples)]
         self._lost = [lost_spans(*pair) for pair in zip(examples, self._examples, strict=True)]
         self._sources = sources or [""] * len(examples)
-        self._replace_mentions = MentionReplacement(self._examples, replace_mentions)
+        self._replace_mentions = MentionReplacement(self._examples, replace_mentions, spliced_mentions)
         self._model = model
         self._seed = seed
         self._augmentation = augmentation
@@ -177,6 +178,7 @@ def open_training_set(given: Examples | Mapping[str, Examples], model: SeqGPT, a
         seed=args.seed,
         augmentation=args.augmentation,
         replace_mentions=args.replace_mentions,
+        spliced_mentions=args.spliced_mentions,
         sources=[name for name, members in named.items() for _ in members],
         max_length=args.longest,
     )

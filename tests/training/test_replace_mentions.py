@@ -23,10 +23,10 @@ def example(text, labels, answer):
 
 
 @quick
-@given(index=st.integers(0, 319), seed=st.integers(0, 1000))
-def test_spans_are_grounded_and_keep_their_labels_and_order(examples, index, seed):
+@given(index=st.integers(0, 319), seed=st.integers(0, 1000), spliced=st.sampled_from([0.0, 1.0]))
+def test_spans_are_grounded_and_keep_their_labels_and_order(examples, index, seed, spliced):
     before = examples[index]
-    after = MentionReplacement(examples, 1.0)(before, random.Random(seed))  # noqa: S311
+    after = MentionReplacement(examples, 1.0, spliced)(before, random.Random(seed))  # noqa: S311
     assert after.task == before.task
     assert (after.id, after.family, after.language) == (before.id, before.family, before.language)
     if isinstance(before.gold, Extraction):
@@ -46,6 +46,21 @@ def test_what_stands_between_mentions_stays():
     seen = {replaced(pool[0], random.Random(seed)).text for seed in range(200)}  # noqa: S311
     people, places = ("Ann", "Bob", "Clara"), ("Rome", "Paris")
     assert seen == {f"{a} met {b} in {c}." for a in people for b in people for c in places}
+
+
+def test_spliced_mentions_are_a_beginning_and_an_end():
+    labels = ["what"]
+    pool = [
+        example("It was renal failure", labels, {"what": ["renal failure"]}),
+        example("lung cancer", labels, {"what": ["lung cancer"]}),
+        example("ulcer", labels, {"what": ["ulcer"]}),
+        example("x", labels, {"what": ["x"]}),
+    ]
+    replaced = MentionReplacement(pool, 1.0, spliced=1.0)
+    seen = {replaced(pool[0], random.Random(seed)).text.removeprefix("It was ") for seed in range(2000)}  # noqa: S311
+    assert {"renal cancer", "lung failure", "renal failure", "x"} <= seen  # by words; what is too short stays whole
+    assert {"ulcancer", "lung er", "ulr"} <= seen  # by characters, where one has a single word
+    assert not any(one.startswith("failure") or one.endswith("lung") for one in seen)
 
 
 def test_labels_of_the_same_name_in_other_label_sets_are_not_mixed():

@@ -433,11 +433,23 @@ def test_what_transformers_takes_and_this_trainer_does_not(still_model, eight, a
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_labels", 1), ("row_tokens", -1), ("replace_mentions", 1.5), ("muon_learning_rate", 0.0)]
+    ("name", "value"),
+    [
+        ("max_labels", 1),
+        ("row_tokens", -1),
+        ("replace_mentions", 1.5),
+        ("spliced_mentions", 1.5),
+        ("muon_learning_rate", 0.0),
+    ],
 )
 def test_arguments_out_of_range(arguments, name, value):
     with pytest.raises(ConfigError, match=f"{name} is {value}: give"):
         arguments(**{name: value})
+
+
+def test_no_mentions_are_spliced_where_none_are_replaced(arguments):
+    with pytest.raises(ConfigError, match="spliced_mentions is of those that are replaced: set replace_mentions"):
+        arguments(spliced_mentions=0.5)
 
 
 def test_muon_goes_with_adamw_only(arguments):
