@@ -45,10 +45,9 @@ ANSWER_SCHEMAS: Mapping[str, dict[str, Any]] = {
 """Task → the JSON schema of its answer, of the kind that servers take as strict: every key required, no others."""
 
 _THOUGHT = re.compile(r"(?s)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
-_FENCE = re.compile(r"```[a-zA-Z]*\s*\n?")
 _START = re.compile(r"[{\[]")
 _MOST_STARTS = 20  # brackets where the answer may begin
-_LAST_COMMA = re.compile(r",\s*(?=[}\]])")
+_STRING_OR_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,\s*(?=[}\]])', re.DOTALL)
 _NAMES = ("label", "type", "name", "class", "mention", "text", "entity")
 _MEANINGS = ("description", "definition", "explanation", "meaning")
 _CLOSER = {"{": "}", "[": "]"}
@@ -97,7 +96,7 @@ def read_answer(content: str, task: str) -> tuple[list[LabelSet] | None, bool]:
             return sets, True
     except (ValueError, RecursionError):
         pass
-    inner = _LAST_COMMA.sub("", _FENCE.sub("", _THOUGHT.sub("", content)).strip())
+    inner = _THOUGHT.sub("", content)
     for start in islice(_START.finditer(inner), _MOST_STARTS):  # words before the JSON may have brackets, too
         sets = _label_sets(_value(inner[start.start() :]), task)
         if sets:
@@ -107,7 +106,7 @@ def read_answer(content: str, task: str) -> tuple[list[LabelSet] | None, bool]:
 
 def _value(source: str) -> Any:
     """Return the value that a string begins with, as far as it can be read; None if it is none."""
-    for attempt in (_first_value, _as_python, _first_value_of_whole):
+    for attempt in (_first_value, _as_python, _first_value_repaired, _first_value_of_whole):
         try:
             return attempt(source)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
@@ -119,8 +118,17 @@ def _first_value(source: str) -> Any:
     return json.JSONDecoder(strict=False).raw_decode(source)[0]
 
 
+def _first_value_repaired(source: str) -> Any:
+    return _first_value(_without_last_commas(source))
+
+
 def _first_value_of_whole(source: str) -> Any:
-    return _first_value(_whole_part(source))
+    return _first_value(_whole_part(_without_last_commas(source)))
+
+
+def _without_last_commas(source: str) -> str:
+    """Leave out commas behind the last member of a list or an object; what is quoted stays."""
+    return _STRING_OR_LAST_COMMA.sub(lambda found: found[1] or "", source)
 
 
 def _as_python(source: str) -> Any:

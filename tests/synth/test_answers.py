@@ -40,14 +40,12 @@ def as_written(answer, task):
     ]
 
 
-@pytest.mark.slow
 @given(ANSWERS)
 def test_an_answer_says_what_it_says(drawn):
     task, answer = drawn
     assert read_answer(json.dumps(answer), task) == (as_written(answer, task), True)
 
 
-@pytest.mark.slow
 @given(
     ANSWERS, st.sampled_from(["```json\n{}\n```", "Sure! Here it is:\n{}\nAnything else?", "<think>{{a}}</think>{}"])
 )
@@ -87,6 +85,7 @@ def test_nothing_raises(content, task):
         ('{"sets": {"labels": {"a": "what it means"}}}', ["a"]),
         ("{'sets': [{'labels': ['a',], 'near_misses': []}]}", ["a"]),
         ('{"sets": [{"labels": ["a", 1, null, {"b": 2}],}],}', ["a"]),
+        ('```json\n{"sets": [{"labels": ["a,]", "```b"],}]}\n```', ["a,]", "```b"]),
         ('Of text [1] and {label}: {"sets": [{"labels": ["a"]}]}', ["a"]),
         ('{"plan": "two sets"}\n{"sets": [{"labels": ["a"]}]}', ["a"]),
     ],
