@@ -20,13 +20,14 @@ from unittest.mock import patch
 
 from seqgpt import AtomicTask, Classification, Example, Extraction, Result, SeqGPT, templates
 from seqgpt.data.augmentation import Shown, apply
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD, Decoder
+from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.plan import Plan, encode_prompt, make_plan
 from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import TextError
 from seqgpt.evaluation.predictor import Predictor
-from seqgpt.evaluation.threshold import mean_f1
+from seqgpt.evaluation.threshold import Decision, mean_f1
+from seqgpt.options import DEFAULT_THRESHOLD, Thresholds
 from seqgpt.rendered import Mark, Piece, Rendered
 from seqgpt.templates import MarksTemplate
 from seqgpt.templates.base import Template
@@ -183,7 +184,8 @@ class LineByLine:
             self.threshold = threshold
             answers = [self.predict_pairs([(one.text, one.task) for one in group]) for group in asked]
             gold = [[one.gold for one in group] for group in asked]
-            return mean_f1([list(zip(*pair, strict=True)) for pair in zip(gold, answers, strict=True)], threshold)
+            groups = [list(zip(*pair, strict=True)) for pair in zip(gold, answers, strict=True)]
+            return mean_f1(groups, Decision(threshold, threshold))
 
         if asked:
             self.threshold = max(_CANDIDATES, key=lambda threshold: (found(threshold), threshold))
@@ -213,7 +215,8 @@ class LineByLine:
                 if plan.longest >= self.model.max_positions:
                     raise TextError(f"text and lines have {plan.longest} tokens: take shorter texts, or fewer labels.")
                 plans.append(plan)
-            for i, plan, answer in zip(going, plans, self._decoder.answer(plans, self.threshold), strict=True):
+            found = self._decoder.answer(plans, Thresholds(self.threshold, self.threshold))
+            for i, plan, answer in zip(going, plans, found, strict=True):
                 answers[i].append(answer)
                 written[i] += plan.branches[0] + vocabulary.encode_pieces(_line(answer))
         return [_together(text, task, own) for (text, task), own in zip(pairs, answers, strict=True)]

@@ -53,6 +53,7 @@ from seqgpt.options import (
     TaskLike,
     Tasks,
     Threshold,
+    Thresholds,
     as_task,
     by_name,
 )
@@ -77,7 +78,8 @@ class SeqGPT:
         tokenizer: Its tokenizer, with the marks of the template.
         template: The template that the model is trained on.
         trained: False for a model that has not been trained on the template yet.
-        threshold: What the probability of a span, or of one label of several, must exceed; saved with the model.
+        threshold: What the probability of a span must exceed; saved with the model.
+        class_threshold: What that of one label of several must exceed; saved with the model.
         overlap: Whether its spans may overlap; saved with the model.
         calibration: The temperatures of its probabilities; saved with the model.
         adapter: The LoRA adapter in the model; None if it has none.
@@ -92,6 +94,7 @@ class SeqGPT:
         template: str | None = None,
         trained: bool = True,
         threshold: float | None = None,
+        class_threshold: float | None = None,
         overlap: Overlap = "allow",
         calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     ) -> None:
@@ -101,7 +104,9 @@ class SeqGPT:
         self.trained = trained
         self.calibration = calibration
         self.overlap = overlap
-        self.threshold = default_settings(self.template.name).threshold if threshold is None else threshold
+        default = default_settings(self.template.name)
+        self.threshold = default.threshold if threshold is None else threshold
+        self.class_threshold = default.class_threshold if class_threshold is None else class_threshold
         self.adapter: Adapter | None = None
         self.source: Source | None = Source(model.name_or_path, None, {}) if model.name_or_path else None
         prepare(model, tokenizer, self.template)
@@ -181,6 +186,7 @@ class SeqGPT:
             template=said.template,
             trained=said.trained,
             threshold=said.threshold,
+            class_threshold=said.class_threshold,
             overlap=said.overlap,
             calibration=said.calibration,
         )
@@ -242,7 +248,8 @@ class SeqGPT:
         """
         if self.adapter is None:
             self.tokenizer.save_pretrained(path)
-        settings = Settings(self.template.name, self.trained, self.threshold, self.overlap, self.calibration)
+        decides = (self.threshold, self.class_threshold, self.overlap)
+        settings = Settings(self.template.name, self.trained, *decides, self.calibration)
         write_settings(path, settings._replace(adapter=self.adapter is not None))
 
     def add_lora(
@@ -295,7 +302,7 @@ class SeqGPT:
     def load_adapter(self, path: str | Path) -> SeqGPT:
         """Put a saved adapter on the model, in place of another one if it has one.
 
-        The adapter brings its threshold, overlap and calibration.
+        The adapter brings its thresholds, overlap and calibration.
 
         Args:
             path: A folder or hub id.
@@ -323,8 +330,8 @@ class SeqGPT:
             self.adapter.remove()
             self.adapter = None
         self.adapter = adapters.load(self.model, folder, base)
-        self.trained, self.threshold = said.trained, said.threshold
-        self.overlap, self.calibration = said.overlap, said.calibration
+        self.trained, self.overlap, self.calibration = said.trained, said.overlap, said.calibration
+        self.threshold, self.class_threshold = said.threshold, said.class_threshold
         self._forget_layers()
         return self
 
@@ -403,7 +410,8 @@ class SeqGPT:
                 ``{"person": ["employer"]}``, which asks a :func:`~seqgpt.composite.schema`; or several tasks, as a list
                 or ``{name: task}``.
             threshold: What the probability of a span, or of one label of several, must exceed: a number, or
-                ``{label: number}`` for some labels. By default the model's own, ``model.threshold``.
+                ``{label: number}`` for some labels. By default the model's own: ``model.threshold`` of spans,
+                ``model.class_threshold`` of labels.
             overlap: ``"allow"`` keeps all spans; ``"flat"`` the most probable of those that overlap, whatever their
                 labels. By default the model's own, ``model.overlap``.
             max_length: What becomes of a text that is longer than the model reads: it is read in parts that overlap
@@ -491,7 +499,7 @@ class SeqGPT:
     def calibrate(self, examples: Sequence[Example]) -> Calibration:
         """Fit temperatures on held-out examples, so that probabilities mean what they say; the model keeps them.
 
-        Only scores change, and ``threshold`` moves along with them; but what was less likely than ``LOWEST`` before is
+        Only scores change, and thresholds move along with them; but what was less likely than ``LOWEST`` before is
         not found any more, and of texts that are read in parts the probabilities are averaged after it.
 
         Args:
@@ -507,7 +515,8 @@ class SeqGPT:
             raise DataError("calibrate takes a list of examples: read a file with seqgpt.read_jsonl(path) first.")
         if not examples:
             raise DataError("there is nothing to calibrate on: give a hundred examples or more.")
-        before, least = self.calibration, self.calibration.raw(self.threshold)
+        before = self.calibration
+        least, least_of_classes = before.raw(self.threshold), before.raw(self.class_threshold)
         self.calibration = Calibration()
         try:
             predicted = self.predict_pairs(
@@ -518,6 +527,7 @@ class SeqGPT:
             raise
         self.calibration = fit([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
         self.threshold = self.calibration.probability(least)
+        self.class_threshold = self.calibration.probability(least_of_classes)
         return self.calibration
 
     def _each(self, texts: Sequence[str], task: TaskLike | Tasks[Any], options: Options, first: int = 1) -> list[Any]:
@@ -558,7 +568,7 @@ class SeqGPT:
                     pairs,
                     [number for *_, number in wave],
                     options,
-                    threshold=self.threshold,
+                    own=Thresholds(self.threshold, self.class_threshold),
                     calibration=self.calibration,
                     progress=progress,
                 )
@@ -637,6 +647,7 @@ class SeqGPT:
             "vocabulary_size": len(self.tokenizer),
             "template": self.template.name,
             "threshold": self.threshold,
+            "class_threshold": self.class_threshold,
             "overlap": self.overlap,
             "max_positions": self.max_positions,
             "layout": self.forward.layout,

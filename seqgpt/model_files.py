@@ -28,9 +28,8 @@ from transformers import (
 )
 
 from seqgpt.calibration import Calibration
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.errors import ConfigError, ModelError, did_you_mean
-from seqgpt.options import Overlap
+from seqgpt.options import DEFAULT_THRESHOLD, Overlap
 from seqgpt.whole_file import write_file
 
 SETTINGS_FILE = "seqgpt.json"
@@ -58,7 +57,8 @@ class Settings(NamedTuple):
     Attributes:
         template: Name of the model's template.
         trained: The model is trained on it.
-        threshold: What the probability of a span, or of one label of several, must exceed.
+        threshold: What the probability of a span must exceed.
+        class_threshold: What that of one label of several must exceed.
         overlap: Whether spans may overlap.
         calibration: The temperatures of its probabilities.
         adapter: What lies beside them is an adapter, not a whole model.
@@ -67,6 +67,7 @@ class Settings(NamedTuple):
     template: str
     trained: bool = True
     threshold: float = DEFAULT_THRESHOLD
+    class_threshold: float = DEFAULT_THRESHOLD
     overlap: Overlap = "allow"
     calibration: Calibration = Calibration()
     adapter: bool = False
@@ -285,17 +286,24 @@ def read_settings(file: Path) -> Settings:
         known["calibration"] = Calibration(**known.get("calibration", {}))
     except (TypeError, ConfigError) as error:
         raise ModelError(f"{file} has a calibration that cannot be read ({error}): {again}") from error
+    known.setdefault("class_threshold", known.get("threshold", DEFAULT_THRESHOLD))  # of older files: they had but one
     said = Settings(**{"template": None, **known})
+    _check_settings(said, file, again)
+    return said
+
+
+def _check_settings(said: Settings, file: Path, again: str) -> None:
     if not isinstance(said.template, str):
         raise ModelError(f"{file} names no template: {again}")
     for name in ("trained", "adapter"):
         if not isinstance(getattr(said, name), bool):
             raise ModelError(f"{file} says {getattr(said, name)!r} of {name}, not true or false: {again}")
-    if type(said.threshold) not in (int, float) or not 0 <= said.threshold < 1:
-        raise ModelError(f"{file} says {said.threshold!r} of threshold, not a probability below 1: {again}")
+    for name in ("threshold", "class_threshold"):
+        value = getattr(said, name)
+        if type(value) not in (int, float) or not 0 <= value < 1:
+            raise ModelError(f"{file} says {value!r} of {name}, not a probability below 1: {again}")
     if said.overlap not in get_args(Overlap):
         raise ModelError(f"{file} says {said.overlap!r} of overlap, not {' or '.join(get_args(Overlap))}: {again}")
-    return said
 
 
 def write_settings(path: Path, settings: Settings) -> None:

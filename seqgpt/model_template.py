@@ -7,10 +7,10 @@ from typing import cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.engine.forward import embedding_rows
 from seqgpt.errors import ModelError
 from seqgpt.model_files import Settings
+from seqgpt.options import DEFAULT_THRESHOLD
 from seqgpt.templates import Template, get_template
 from seqgpt.templates.marks import MARKS, MarksTemplate
 from seqgpt.templates.released import GEN, ReleasedTemplate
@@ -34,7 +34,8 @@ def known_template(name: str | None) -> Template:
 
 def default_settings(template: str) -> Settings:
     """Return the settings of a trained model that has none; what the released one writes counts, likely or not."""
-    return Settings(template, threshold=0.0 if template == ReleasedTemplate.name else DEFAULT_THRESHOLD)
+    threshold = 0.0 if template == ReleasedTemplate.name else DEFAULT_THRESHOLD
+    return Settings(template, threshold=threshold, class_threshold=threshold)
 
 
 def prepare(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, template: Template) -> None:

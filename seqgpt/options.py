@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, cast, get_args
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args
 
 from seqgpt.composite.base import CompositeTask, R
 from seqgpt.composite.literal import SchemaLiteral, is_literal
@@ -18,6 +19,9 @@ Threshold = float | Mapping[str, float]
 
 Overlap = Literal["allow", "flat"]
 """Whether spans may overlap; of those that do, ``flat`` keeps the most probable."""
+
+DEFAULT_THRESHOLD = 0.5
+"""A span is found, and a label of several holds, if it is likelier than this."""
 
 MaxLength = Literal["chunk", "error", "truncate"]
 """What becomes of a text that is longer than the model reads."""
@@ -33,6 +37,25 @@ TaskLike = AnyTask | Labels | SchemaLiteral
 
 Tasks = Sequence[CompositeTask[R]] | Mapping[str, CompositeTask[R]]
 """Several tasks to ask of the same text; the results stand under the tasks' names, or under the keys."""
+
+
+class Thresholds(NamedTuple):
+    """What probabilities must exceed.
+
+    Attributes:
+        spans: Those of spans.
+        classes: Those of one label of several.
+        by_label: Those of labels that have one of their own.
+    """
+
+    spans: float = DEFAULT_THRESHOLD
+    classes: float = DEFAULT_THRESHOLD
+    by_label: Mapping[str, float] = MappingProxyType({})
+
+    def of(self, task: AtomicTask) -> dict[str, float]:
+        """Return those of the labels of a task."""
+        other = self.spans if task.kind == "extract" else self.classes
+        return {label: self.by_label.get(label, other) for label in task.labels}
 
 
 class OptionKeywords(TypedDict, total=False):
@@ -81,17 +104,20 @@ class Options:
         if self.compat and self.max_length != "chunk":
             raise ConfigError(f"compat={self.compat!r} cuts off the head of a long text: leave max_length out.")
 
-    @property
-    def by_label(self) -> dict[str, float]:
-        """The thresholds of labels that have one of their own."""
-        return dict(self.threshold) if isinstance(self.threshold, Mapping) else {}
+    def thresholds(self, own: Thresholds) -> Thresholds:
+        """Return the thresholds that were chosen, a model's own where none was."""
+        if self.threshold is None:
+            return own
+        if isinstance(self.threshold, Mapping):
+            return own._replace(by_label=dict(self.threshold))
+        return Thresholds(self.threshold, self.threshold)
 
     def check_labels(self, tasks: Iterable[AnyTask]) -> None:
         """Raise a ``LabelError`` if a threshold is of a label that none of the tasks asks for."""
-        if not self.by_label:
+        if not isinstance(self.threshold, Mapping):
             return
         labels: Set[str] = {label for task in tasks for label in task.labels}
-        for label in self.by_label:
+        for label in self.threshold:
             if label not in labels:
                 hint = did_you_mean(str(label), sorted(labels))
                 raise LabelError(

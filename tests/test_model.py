@@ -467,6 +467,7 @@ def test_info_says_what_a_model_is(model):
         "vocabulary_size": 600,
         "template": "seqgpt-marks-4",
         "threshold": 0.5,
+        "class_threshold": 0.5,
         "overlap": "allow",
         "max_positions": 512,
         "layout": "tree",
@@ -583,7 +584,8 @@ def test_a_model_is_saved_without_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "seqgpt.json"} <= names
     assert not {path.suffix for path in folder.iterdir()} & {".bin", ".pt", ".pkl"}
-    settings = {"format": 1, "template": "seqgpt-marks-4", "trained": True, "threshold": 0.5, "overlap": "allow"}
+    settings = {"format": 1, "template": "seqgpt-marks-4", "trained": True, "threshold": 0.5}
+    settings |= {"class_threshold": 0.5, "overlap": "allow"}
     settings["calibration"] = {"choice": 1.0, "single": 1.0}
     assert json.loads((folder / "seqgpt.json").read_text()) == settings
 

@@ -196,7 +196,7 @@ def _open_predictors(options: argparse.Namespace, stack: ExitStack) -> dict[str,
     if asks_model:
         model = open_model(options)
         if options.threshold is not None:
-            model.threshold = options.threshold
+            model.threshold = model.class_threshold = options.threshold
         if options.overlap is not None:
             model.overlap = options.overlap
         found["model"] = Opened(model, about_model(model_path(options), model))

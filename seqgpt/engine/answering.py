@@ -14,7 +14,7 @@ from seqgpt.engine.reading import Part, Reader
 from seqgpt.engine.sequential import SequentialDecoder
 from seqgpt.engine.windows import Window, cut_off, join
 from seqgpt.errors import told_of
-from seqgpt.options import MaxLength, Options
+from seqgpt.options import MaxLength, Options, Thresholds
 from seqgpt.results import Result
 from seqgpt.tasks import AtomicTask
 from seqgpt.texts import check_text
@@ -41,7 +41,7 @@ class Answering:
         numbers: Sequence[int | None],
         options: Options,
         *,
-        threshold: float,
+        own: Thresholds,
         calibration: Calibration,
         progress: bool,
     ) -> list[Result]:
@@ -51,7 +51,7 @@ class Answering:
             pairs: Texts and tasks.
             numbers: The number of each pair's text, as the caller counts; None if there is only one.
             options: What the caller chose.
-            threshold: The threshold where the caller chose none.
+            own: The thresholds where the caller chose none.
             calibration: The temperatures of the scores.
             progress: Show a progress bar, if there is more than one batch.
 
@@ -66,10 +66,8 @@ class Answering:
         those = [number for number, members in zip(numbers, asked, strict=True) for _ in members]
         parts = self._parts(each, those, options.max_length)
         plans = [plan for members in parts for _, plan in members]
-        given = options.threshold if isinstance(options.threshold, float | int) else threshold
-        least = _least(given, calibration)
-        by_label = {label: _least(value, calibration) for label, value in options.by_label.items()}
-        computed = iter(self._compute(plans, options.batch_size, least, by_label, progress=progress))
+        least = _least(options.thresholds(own), calibration)
+        computed = iter(self._compute(plans, options.batch_size, least, progress=progress))
         answered = iter(
             _whole(
                 text,
@@ -96,27 +94,30 @@ class Answering:
                 planned[id(task)] = parts[-1][-1].plan
         return parts
 
-    def _compute(
-        self, plans: Sequence[Plan], batch_size: int, least: float, by_label: dict[str, float], *, progress: bool
-    ) -> list[Result]:
+    def _compute(self, plans: Sequence[Plan], batch_size: int, least: Thresholds, *, progress: bool) -> list[Result]:
         """Answer plans, those of like length together."""
         results: dict[int, Result] = {}
         quiet = not progress or len(plans) <= batch_size
         with tqdm(total=len(plans), desc="predict", unit="text", disable=quiet) as bar:
             for members in _batches(plans, batch_size):
-                answers = self._decoder.answer([plans[i] for i in members], least, by_label)
+                answers = self._decoder.answer([plans[i] for i in members], least)
                 results.update(zip(members, answers, strict=True))
                 bar.update(len(members))
         return [results[i] for i in range(len(plans))]
 
 
-def _least(threshold: float, calibration: Calibration) -> float:
-    """Return what an uncalibrated probability must exceed.
+def _least(thresholds: Thresholds, calibration: Calibration) -> Thresholds:
+    """Return what uncalibrated probabilities must exceed.
 
     What was too unlikely to be looked at when the temperatures were fitted stays so, unless less is asked.
     """
-    raw = calibration.raw(threshold)
-    return raw if calibration.single == 1 else max(raw, min(LOWEST, threshold))
+
+    def least(threshold: float) -> float:
+        raw = calibration.raw(threshold)
+        return raw if calibration.single == 1 else max(raw, min(LOWEST, threshold))
+
+    by_label = {label: least(threshold) for label, threshold in thresholds.by_label.items()}
+    return Thresholds(least(thresholds.spans), least(thresholds.classes), by_label)
 
 
 def _whole(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import torch
 
@@ -19,11 +18,11 @@ from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.plan import Plan
 from seqgpt.engine.spans import SpanPath, Spans, SpanSearch
 from seqgpt.engine.vocabulary import Vocabulary
+from seqgpt.options import Thresholds
 from seqgpt.results import Classification, Result
 from seqgpt.templates.marks import END, NONE, YES
 
-DEFAULT_THRESHOLD = 0.5
-"""A span is found, and a label of several holds, if it is likelier than this."""
+_DEFAULT = Thresholds()
 
 
 @dataclass
@@ -35,15 +34,14 @@ class _Labels(Asked):
         scores: The probability of each label.
     """
 
-    thresholds: list[float]
+    thresholds: Mapping[str, float]
     scores: list[float] = field(default_factory=list)
 
     def result(self) -> Classification:
         """Return the labels that hold."""
         task = self.plan.task
         scores = dict(zip(task.labels, self.scores, strict=True))
-        least = dict(zip(task.labels, self.thresholds, strict=True))
-        held = tuple(label for label, score in scores.items() if score > least[label])
+        held = tuple(label for label, score in scores.items() if score > self.thresholds[label])
         return Classification.of(self.plan.text, task, held, scores)
 
 
@@ -63,32 +61,26 @@ class Decoder:
         self._search = SpanSearch(self._end, self._none, max_positions)
 
     @torch.no_grad()
-    def answer(
-        self,
-        plans: Sequence[Plan],
-        threshold: float = DEFAULT_THRESHOLD,
-        thresholds: Mapping[str, float] = MappingProxyType({}),
-    ) -> list[Result]:
+    def answer(self, plans: Sequence[Plan], thresholds: Thresholds = _DEFAULT) -> list[Result]:
         """Answer each plan; all are computed in one batch, or in several where branches need rows of their own.
 
         Args:
             plans: The plans.
-            threshold: What the probability of a span, or of one label of several, must exceed.
-            thresholds: The same for labels that have one of their own.
+            thresholds: What the probability of a span, or of one label of several, must exceed.
         """
-        asked = [self._ask(plan, [thresholds.get(label, threshold) for label in plan.task.labels]) for plan in plans]
+        asked = [self._ask(plan, thresholds.of(plan.task)) for plan in plans]
         for parts in batches(asked, self._forward):
             self._compute(parts)
         return [_written(one.result()) for one in asked]
 
-    def _ask(self, plan: Plan, thresholds: list[float]) -> Choice | _Labels | Spans:
+    def _ask(self, plan: Plan, thresholds: Mapping[str, float]) -> Choice | _Labels | Spans:
         """Say at which tokens of a plan logits are wanted."""
         if plan.task.single_label:
             return Choice.of(plan)
         wanted = [[len(branch)] for branch in plan.branches]
         if plan.task.multi_label:
             return _Labels(plan, wanted, thresholds)
-        return Spans(plan, wanted, thresholds, SpanConstraint(plan.text, self._vocabulary))
+        return Spans(plan, wanted, list(thresholds.values()), SpanConstraint(plan.text, self._vocabulary))
 
     def _compute(self, parts: Sequence[Part]) -> None:
         """Run the first pass over some branches, take from its logits what they say, and write their spans."""

@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -27,11 +26,13 @@ from seqgpt.engine.reading import MAX_SPAN_TOKENS
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import ModelError
 from seqgpt.grounding import locate
+from seqgpt.options import Thresholds
 from seqgpt.results import Classification, Extraction, Result, Span
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.released import JOINER, LINE_END, NONE, SEPARATOR, ReleasedTemplate, chunks, cue
 
 _RELEASED = ReleasedTemplate()
+_WRITTEN = Thresholds(0.0, 0.0)  # what is written counts, likely or not
 
 
 def make_plan(text: str, task: AtomicTask, vocabulary: Vocabulary) -> Plan:
@@ -261,21 +262,18 @@ class SequentialDecoder:
         self._max_positions = max_positions
 
     @torch.no_grad()
-    def answer(
-        self, plans: Sequence[Plan], threshold: float = 0.0, thresholds: Mapping[str, float] = MappingProxyType({})
-    ) -> list[Result]:
+    def answer(self, plans: Sequence[Plan], thresholds: Thresholds = _WRITTEN) -> list[Result]:
         """Answer each plan.
 
         Args:
             plans: The plans.
-            threshold: What the probability of a span must exceed that the model has written.
-            thresholds: The same for labels that have one of their own.
+            thresholds: What the probability of a span, or a label, must exceed that the model has written.
         """
         results: dict[int, Result] = {}
         chunked = {i: self._chunks(plan) for i, plan in enumerate(plans) if plan.task.kind == "extract"}
         for parts in batches(list(chunked.values()), self._forward):
             self._write(parts)
-        least = [{label: thresholds.get(label, threshold) for label in plan.task.labels} for plan in plans]
+        least = [thresholds.of(plan.task) for plan in plans]
         for i, asked in chunked.items():
             results[i] = asked.result(least[i])
         single = {i: Choice.of(plan) for i, plan in enumerate(plans) if plan.task.single_label}

@@ -17,41 +17,64 @@ class Decision(NamedTuple):
     """How a model decides what it answers.
 
     Attributes:
-        threshold: What the probability of a span, or of one label of several, must exceed.
+        threshold: What the probability of a span must exceed.
+        class_threshold: What that of one label of several must exceed.
         overlap: Whether its spans may overlap.
     """
 
     threshold: float
-    overlap: Overlap
+    class_threshold: float
+    overlap: Overlap = "allow"
+
+    def __str__(self) -> str:
+        return f"threshold {self.threshold:.2f}, class threshold {self.class_threshold:.2f}, overlap {self.overlap}"
 
 
-def best_decision(groups: Sequence[Pairs]) -> Decision:
-    """Return the threshold and overlap with the best :func:`mean_f1`.
+def best_decision(groups: Sequence[Pairs], former: Decision) -> Decision:
+    """Return the thresholds and overlap with the best :func:`mean_f1`; the former ones of what gets no better.
 
     Of several, one in which spans may overlap, with the threshold nearest to one half. Where probabilities are
     calibrated, the best threshold is half of the best F1 (Lipton, Elkan and Naryanaswamy 2014, arXiv 1402.1892): for
     hard tasks it lies well below one half. And where no spans overlap in the data, a model that leaves out those that
     do may go lower.
     """
-    kinds: dict[Overlap, Sequence[Pairs]] = {"flat": _flat(groups), "allow": groups}
-    found = {
-        Decision(threshold, overlap): mean_f1(kind, threshold)
-        for overlap, kind in kinds.items()
-        for threshold in CANDIDATES
-    }
-    return max(found, key=lambda one: (found[one], one.overlap == "allow", -abs(one.threshold - 0.5)))
+    spans, classes = _of_kind(groups, Extraction), _of_kind(groups, Classification)
+    flat = _flat(spans)
+    found: dict[tuple[Overlap, float], float] = {}
+    for threshold in CANDIDATES:
+        found["flat", threshold] = _mean_f1(flat, threshold)
+        found["allow", threshold] = _mean_f1(spans, threshold)
+    best = max(found, key=lambda one: (found[one], one[0] == "allow", -abs(one[1] - 0.5)))
+    if found[best] > _mean_f1(flat if former.overlap == "flat" else spans, former.threshold):
+        former = former._replace(overlap=best[0], threshold=best[1])
+    of_classes = {threshold: _mean_f1(classes, threshold) for threshold in CANDIDATES}
+    likely = max(of_classes, key=lambda threshold: (of_classes[threshold], -abs(threshold - 0.5)))
+    if of_classes[likely] > _mean_f1(classes, former.class_threshold):
+        former = former._replace(class_threshold=likely)
+    return former
 
 
-def mean_f1(groups: Sequence[Pairs], threshold: float, overlap: Overlap = "allow") -> float:
+def mean_f1(groups: Sequence[Pairs], decision: Decision) -> float:
     """Return the mean over groups of the micro F1 of spans (label, start, end), and of labels of several.
 
     Args:
         groups: Examples of several data sets, each a group. Single-label tasks have no threshold and do not count.
-        threshold: What probabilities must exceed.
-        overlap: Whether spans may overlap; of those that do, ``"flat"`` counts the most probable.
+        decision: What counts as said.
     """
-    counted = [group for group in map(_with_threshold, _flat(groups) if overlap == "flat" else groups) if group]
-    return sum(_f1(group, threshold) for group in counted) / max(len(counted), 1)
+    counted = [
+        group for group in map(_with_threshold, _flat(groups) if decision.overlap == "flat" else groups) if group
+    ]
+    return sum(_f1(group, decision.threshold, decision.class_threshold) for group in counted) / max(len(counted), 1)
+
+
+def _mean_f1(groups: Sequence[Pairs], threshold: float) -> float:
+    return mean_f1(groups, Decision(threshold, threshold))
+
+
+def _of_kind(groups: Sequence[Pairs], kind: type[Result]) -> list[Pairs]:
+    """Return what of each group is of a kind, without groups that have nothing of it."""
+    parts = ([pair for pair in group if isinstance(pair[0], kind)] for group in groups)
+    return [part for part in parts if part]
 
 
 def _flat(groups: Sequence[Pairs]) -> list[Pairs]:
@@ -66,11 +89,12 @@ def _with_threshold(pairs: Pairs) -> list[tuple[Result, Result]]:
     return [pair for pair in pairs if not pair[0].task.single_label]
 
 
-def _f1(pairs: Pairs, threshold: float) -> float:
+def _f1(pairs: Pairs, threshold: float, class_threshold: float) -> float:
     right = wanted = given = 0
     for gold, predicted in pairs:
+        least = threshold if isinstance(gold, Extraction) else class_threshold
         held = {item for item, _ in _scored(gold, gold=True)}
-        likely = {item for item, score in _scored(predicted) if score > threshold}
+        likely = {item for item, score in _scored(predicted) if score > least}
         right += len(held & likely)
         wanted += len(held)
         given += len(likely)

@@ -77,6 +77,7 @@ def about_model(folder: str, model: SeqGPT) -> dict[str, Any]:
         "kind": "model",
         **_of_seqgpt(folder, model),
         "threshold": model.threshold,
+        "class_threshold": model.class_threshold,
         "overlap": model.overlap,
         "calibration": asdict(model.calibration),
     }

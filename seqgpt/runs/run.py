@@ -166,7 +166,7 @@ def _finish(trainer: Trainer, held_out: Named, compared: Named) -> None:
 
 
 def _calibrate(model: SeqGPT, held_out: Named) -> None:
-    """Give the model the temperatures, threshold and overlap that are best for the held-out examples.
+    """Give the model the temperatures, thresholds and overlap that are best for the held-out examples.
 
     Every process does it, and comes to the same: their models must not differ.
     """
@@ -176,11 +176,9 @@ def _calibrate(model: SeqGPT, held_out: Named) -> None:
         pairs = [(example.text, example.task) for example in examples]
         predicted = model.predict_pairs(pairs, threshold=LOWEST, overlap="allow")
         groups.append([(example.gold, result) for example, result in zip(examples, predicted, strict=True)])
-    best, former = best_decision(groups), Decision(model.threshold, model.overlap)
-    after, before = mean_f1(groups, *best), mean_f1(groups, *former)
-    if after > before:
-        say(
-            f"threshold {best.threshold:.2f}, overlap {best.overlap}: F1 {after:.3f} on what is held out "
-            f"({before:.3f} with {former.threshold:.2f}, {former.overlap})"
-        )
-        model.threshold, model.overlap = best
+    former = Decision(model.threshold, model.class_threshold, model.overlap)
+    best = best_decision(groups, former)
+    if best != former:
+        before, after = mean_f1(groups, former), mean_f1(groups, best)
+        say(f"{best}: F1 {after:.3f} on what is held out ({before:.3f} with {former})")
+        model.threshold, model.class_threshold, model.overlap = best

@@ -2,11 +2,11 @@
 
 import torch
 
-from seqgpt.engine.decoder import DEFAULT_THRESHOLD
 from seqgpt.engine.plan import Plan, make_plan
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.grounding import occurrences
 from seqgpt.model import SeqGPT
+from seqgpt.options import DEFAULT_THRESHOLD
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import END, NONE, SKIP, YES, lead
 

@@ -8,6 +8,7 @@ from seqgpt.engine import first_pass, spans
 from seqgpt.engine.decoder import Decoder
 from seqgpt.engine.forward import Stepper, TreeForward
 from seqgpt.engine.plan import make_plan
+from seqgpt.options import Thresholds
 from seqgpt.results import Classification
 from seqgpt.tasks import AtomicTask
 from seqgpt.templates.marks import lead
@@ -285,5 +286,5 @@ def test_only_the_likeliest_beginnings_are_followed(tiny, monkeypatch):
 def test_a_span_that_the_model_has_no_positions_for_is_left_out(tiny):
     model, text = tiny("gpt_neox"), "Tim Cook 去了上海。"
     plan = make_plan(text, AtomicTask.extract(["person"]), model.vocabulary, model.template)
-    (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 1).answer([plan], threshold=0.05)
+    (result,) = Decoder(model.forward, model.vocabulary, plan.longest + 1).answer([plan], Thresholds(0.05))
     assert result.warnings == ("a span of 'person' was not found: it has more than 1 tokens.",)

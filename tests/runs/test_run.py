@@ -234,20 +234,24 @@ def test_every_family_is_trained_and_opened_again(model_type, config, files):
 
 
 def test_how_the_model_decides_is_chosen_on_what_is_held_out(config, files, monkeypatch, capfd):
-    monkeypatch.setattr(run, "best_decision", lambda _: Decision(0.15, "flat"))
-    monkeypatch.setattr(run, "mean_f1", lambda _, threshold, overlap: 1 - threshold)
+    monkeypatch.setattr(run, "best_decision", lambda *_: Decision(0.15, 0.3, "flat"))
+    monkeypatch.setattr(run, "mean_f1", lambda _, decision: 1 - decision.threshold)
     model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
     opened = SeqGPT.from_pretrained(files / "run")
-    assert (model.threshold, model.overlap) == (opened.threshold, opened.overlap) == (0.15, "flat")
-    said = "threshold 0.15, overlap flat: F1 0.850 on what is held out (0.500 with 0.50, allow)"
-    assert said in capfd.readouterr().err
+    for one in (model, opened):
+        assert (one.threshold, one.class_threshold, one.overlap) == (0.15, 0.3, "flat")
+    assert (
+        "threshold 0.15, class threshold 0.30, overlap flat: F1 0.850 on what is held out "
+        "(0.500 with threshold 0.50, class threshold 0.50, overlap allow)"
+    ) in capfd.readouterr().err
 
 
 def test_what_is_no_better_is_not_taken(config, files, monkeypatch):
-    monkeypatch.setattr(run, "mean_f1", lambda *_: 0.0)
+    monkeypatch.setattr(run, "best_decision", lambda _, former: former)
     model = run_training(config(data={"eval": [str(files / "held_out.jsonl")]}))
     opened = SeqGPT.from_pretrained(files / "run")
-    assert (model.threshold, model.overlap) == (opened.threshold, opened.overlap) == (0.5, "allow")
+    for one in (model, opened):
+        assert (one.threshold, one.class_threshold, one.overlap) == (0.5, 0.5, "allow")
 
 
 def test_home_is_one_place(config, files, monkeypatch):
