@@ -25,8 +25,8 @@ from seqgpt.engine.plan import Plan, encode_prompt, make_plan
 from seqgpt.engine.tree import Tree
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.errors import TextError
+from seqgpt.evaluation.decision import Decision, mean_f1
 from seqgpt.evaluation.predictor import Predictor
-from seqgpt.evaluation.threshold import Decision, mean_f1
 from seqgpt.options import DEFAULT_THRESHOLD, Thresholds
 from seqgpt.rendered import Mark, Piece, Rendered
 from seqgpt.templates import MarksTemplate

@@ -435,6 +435,22 @@ def test_labels_of_several_hold_above_the_threshold(model):
         assert result.labels == tuple(label for label, score in scores.items() if score > threshold)
 
 
+def test_spans_and_labels_of_several_have_thresholds_of_their_own(model, tmp_path):
+    several = AtomicTask.classify(["praise", "complaint", "question"], multi_label=True)
+    text = "Tim Cook visited Shanghai."
+    own = SeqGPT(model.model, model.tokenizer, threshold=0.05, class_threshold=0.4)
+    own.save_pretrained(tmp_path)
+    for one in (own, SeqGPT.from_pretrained(tmp_path)):
+        assert one.predict(text, PEOPLE) == model.predict(text, PEOPLE, threshold=0.05)
+        assert one.predict(text, several) == model.predict(text, several, threshold=0.4)
+        assert one.predict(text, several, threshold=0.05) == model.predict(text, several, threshold=0.05)
+    assert model.predict(text, several, threshold=0.4) != model.predict(text, several, threshold=0.05)
+    settings = json.loads((tmp_path / "seqgpt.json").read_text())
+    del settings["class_threshold"]  # as files were that had one threshold
+    (tmp_path / "seqgpt.json").write_text(json.dumps(settings))
+    assert SeqGPT.from_pretrained(tmp_path).class_threshold == 0.05
+
+
 def test_a_threshold_is_saved_with_the_model(model, tmp_path, monkeypatch):
     monkeypatch.setattr(model, "threshold", 0.25)
     model.save_pretrained(tmp_path / "saved")

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from seqgpt.calibration import LOWEST
 from seqgpt.data.mixture import to_table
-from seqgpt.evaluation.threshold import Decision, best_decision, mean_f1
+from seqgpt.evaluation.decision import Decision, best_decision, mean_f1
 from seqgpt.examples import Example
 from seqgpt.model import SeqGPT
 from seqgpt.run_lock import run_lock

@@ -16,7 +16,7 @@ from seqgpt.data.mixture_config import MixtureConfig
 from seqgpt.data.recipe import load_recipe
 from seqgpt.data.sample import load_sample
 from seqgpt.errors import ConfigError, ModelError
-from seqgpt.evaluation.threshold import Decision
+from seqgpt.evaluation.decision import Decision
 from seqgpt.run_lock import is_empty
 from seqgpt.runs import data as run_data
 from seqgpt.runs import run

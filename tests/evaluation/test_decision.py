@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqgpt.evaluation.decision import CANDIDATES, Decision, best_decision, mean_f1
 from seqgpt.evaluation.scoring import offset_f1
-from seqgpt.evaluation.threshold import CANDIDATES, Decision, best_decision, mean_f1
 from seqgpt.results import Classification, Extraction, Span
 from seqgpt.tasks import AtomicTask
 from tests.strategies import quick
