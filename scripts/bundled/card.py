@@ -245,7 +245,8 @@ def main() -> None:
         ),
         "### Whether its probabilities mean what they say",
         f"Temperatures {model.calibration.choice:.2f} (labels that exclude one another) and "
-        f"{model.calibration.single:.2f} (spans, labels of several); threshold {model.threshold:.2f}. "
+        f"{model.calibration.single:.2f} (spans, labels of several); threshold {model.threshold:.2f} of spans, "
+        f"{model.class_threshold:.2f} of labels of several; overlap {model.overlap}. "
         "Fitted on validation splits of training sets.",
         calibration_table(evaluated.values()),
         "### How fast it is",
