@@ -16,7 +16,7 @@ from seqgpt.engine.constraint import SpanConstraint
 from seqgpt.engine.first_pass import Asked, FirstPass, Part, batches
 from seqgpt.engine.forward import TreeForward
 from seqgpt.engine.plan import Plan
-from seqgpt.engine.spans import SpanPath, Spans, SpanSearch
+from seqgpt.engine.spans import OpenSpan, Spans, SpanSearch
 from seqgpt.engine.vocabulary import Vocabulary
 from seqgpt.options import Thresholds
 from seqgpt.results import Classification, Result
@@ -85,7 +85,7 @@ class Decoder:
     def _compute(self, parts: Sequence[Part]) -> None:
         """Run the first pass over some branches, take from its logits what they say, and write their spans."""
         first = FirstPass(self._forward, parts, (token for part in parts for token in self._options(part)))
-        paths: list[SpanPath] = []
+        paths: list[OpenSpan] = []
         opened: list[int] = []
         for number, (part, rows, spots) in enumerate(zip(parts, first.rows, first.spots, strict=True)):
             asked = part.asked

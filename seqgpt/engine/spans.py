@@ -75,7 +75,7 @@ class Answer:
 
 
 @dataclass
-class SpanPath:
+class OpenSpan:
     """The beginning of a span of a label.
 
     Attributes:
@@ -123,7 +123,7 @@ class SpanPath:
 
     def grow(
         self, states: Sequence[Written | None], following: Sequence[Mapping[int, Written]], likely: Sequence[Tensor]
-    ) -> list[SpanPath]:
+    ) -> list[OpenSpan]:
         """Return the likely beginnings that go on with this one, and note the spans that end on the way.
 
         Args:
@@ -148,7 +148,7 @@ class SpanPath:
                 break
         return longer
 
-    def _longer(self, depth: int, token: int, written: Written, log_score: float) -> SpanPath:
+    def _longer(self, depth: int, token: int, written: Written, log_score: float) -> OpenSpan:
         """Return the path with some tokens of the draft and one more; its node is its own if that has read no more."""
         return replace(
             self,
@@ -175,7 +175,7 @@ class Spans(Asked):
     constraint: SpanConstraint
     answers: list[Answer] = field(default_factory=list)
 
-    def open(self, part: Part, number: int, spots: Sequence[Spot], batch: TreeBatch) -> list[SpanPath]:
+    def open(self, part: Part, number: int, spots: Sequence[Spot], batch: TreeBatch) -> list[OpenSpan]:
         """Begin the answers of some labels; ``number`` is that of the part in its batch."""
         opened = []
         for i, spot in zip(part.branches, spots, strict=True):
@@ -184,7 +184,7 @@ class Spans(Asked):
             self.answers.append(answer)
             node, root = int(batch.node[spot]), int(batch.root[spot])
             begin = len(self.plan.prompt) + len(self.plan.branches[i])
-            opened.append(SpanPath(answer, (), None, 0.0, spot[0], node, node, root, begin, number))
+            opened.append(OpenSpan(answer, (), None, 0.0, spot[0], node, node, root, begin, number))
         return opened
 
     def result(self) -> Extraction:
@@ -213,7 +213,7 @@ class SpanSearch:
         self._none = none
         self._max_positions = max_positions
 
-    def follow(self, paths: list[SpanPath], rows: Sequence[int], logits: Logits, stepper: Stepper) -> None:
+    def follow(self, paths: list[OpenSpan], rows: Sequence[int], logits: Logits, stepper: Stepper) -> None:
         """Follow all beginnings that are likelier than the threshold, until none is left.
 
         Args:
@@ -245,13 +245,13 @@ class SpanSearch:
                 logits = Logits(stepper.feed([path.to_read() for path in paths], columns), columns)
                 rows = range(len(logits.values))
 
-    def _columns(self, paths: Sequence[SpanPath]) -> Tensor:
+    def _columns(self, paths: Sequence[OpenSpan]) -> Tensor:
         """Return the tokens that may follow what is written, or would be with a draft."""
         states = ((path.answer.constraint, written) for path in paths for written in path.states())
         following = (token for constraint, written in states for token in constraint.following(written))
         return columns_of([self._end, self._none, *following])
 
-    def _look_ahead(self, paths: list[SpanPath], stepper: Stepper) -> list[SpanPath]:
+    def _look_ahead(self, paths: list[OpenSpan], stepper: Stepper) -> list[OpenSpan]:
         """Give paths a draft each, if their part has room for that."""
         if stepper.layout == "rows":  # what a row has read stays read
             return paths
@@ -264,9 +264,9 @@ class SpanSearch:
             drafted.append(replace(path, draft=tuple(draft)))
         return drafted
 
-    def _keep(self, paths: list[SpanPath], read: Counter[int]) -> list[SpanPath]:
+    def _keep(self, paths: list[OpenSpan], read: Counter[int]) -> list[OpenSpan]:
         """Leave out, with a warning, what would be too long or too much to follow; the likeliest first."""
-        kept: list[SpanPath] = []
+        kept: list[OpenSpan] = []
         followed: Counter[int] = Counter()
         of_part: Counter[int] = Counter()
         reading: Counter[int] = Counter()
@@ -292,7 +292,7 @@ class SpanSearch:
         return kept
 
 
-def _apart(paths: Sequence[SpanPath], stepper: Stepper) -> list[SpanPath]:
+def _apart(paths: Sequence[OpenSpan], stepper: Stepper) -> list[OpenSpan]:
     """Give paths that leave their cue, or part, a place of their own, where they are read once more; one stays."""
     if stepper.layout == "rows":
         stepper.select([path.row for path in paths])
